@@ -47,6 +47,6 @@ TEST_CASE("every operator has a gradient, a lowering, or a reason") {
   for (const OpDef* op : all_ops()) {
     CAPTURE(op->name);
     CHECK((op->grad || op->lower || op->no_gradient));
-    if (op->kind != OpKind::kSource) CHECK(op->samples != nullptr);
+    if (op->kind != OpKind::kSource) CHECK((op->samples != nullptr));
   }
 }
