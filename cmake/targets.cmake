@@ -23,3 +23,18 @@ if(DLTOOL_SANITIZE)
   add_compile_options(-fsanitize=${DLTOOL_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${DLTOOL_SANITIZE})
 endif()
+
+# dl_proto_library(NAME FILE): C++ from a .proto file by protoc, as target NAME; include it as "FILE.pb.h". Generated code has no warnings
+# to fix, so it is compiled without dl_flags and its header is a system header.
+function(dl_proto_library name file)
+  get_filename_component(base ${file} NAME_WE)
+  get_filename_component(folder ${PROJECT_SOURCE_DIR}/${file} DIRECTORY)
+  set(out ${PROJECT_BINARY_DIR}/generated/${name})
+  file(MAKE_DIRECTORY ${out})
+  add_custom_command(OUTPUT ${out}/${base}.pb.cc ${out}/${base}.pb.h
+    COMMAND protobuf::protoc --proto_path=${folder} --cpp_out=${out} ${PROJECT_SOURCE_DIR}/${file}
+    DEPENDS ${PROJECT_SOURCE_DIR}/${file} VERBATIM)
+  add_library(${name} STATIC ${out}/${base}.pb.cc ${out}/${base}.pb.h)
+  target_include_directories(${name} SYSTEM PUBLIC ${out})
+  target_link_libraries(${name} PUBLIC protobuf_lite)
+endfunction()

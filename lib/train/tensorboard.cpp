@@ -1,0 +1,200 @@
+#include "train/tensorboard.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/atomic_file.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "event.pb.h"
+#include "train/metrics_log.h"
+
+namespace dl {
+namespace {
+
+namespace fs = std::filesystem;
+using dltool::events::Event;
+
+static_assert(std::endian::native == std::endian::little, "TFRecord framing below copies little-endian integers");
+
+constexpr std::string_view kFilePrefix = "events.out.tfevents.";
+constexpr size_t kHeaderBytes = 12;  // length, its checksum
+constexpr size_t kFooterBytes = 4;
+
+template <class T>
+void append_integer(std::string& out, T value) {
+  char bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out.append(bytes, sizeof(T));
+}
+
+template <class T>
+T read_integer(std::string_view bytes) {
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof(T));
+  return value;
+}
+
+std::string to_record(const Event& event) { return frame_record(event.SerializeAsString()); }
+
+double unix_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+std::vector<fs::path> event_files(const std::string& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename().string().starts_with(kFilePrefix)) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// The records of `path` without the scalars that `keep` does not want.
+std::string kept_records(const fs::path& path, const std::function<bool(std::string_view, int64_t)>& keep) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream stream;
+  stream << file.rdbuf();
+  const std::string content = stream.str();
+  std::string kept;
+  std::string_view rest = content;
+  while (const std::optional<std::string_view> data = next_record(rest)) {
+    Event event;
+    if (!event.ParseFromArray(data->data(), static_cast<int>(data->size()))) break;
+    const auto& values = event.summary().value();
+    const bool wanted = std::all_of(values.begin(), values.end(), [&](const auto& value) { return keep(value.tag(), event.step()); });
+    if (wanted) kept += frame_record(*data);
+  }
+  return kept;
+}
+
+std::string new_file_name(double now) {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host = {"localhost"};
+  std::string name = host.data();
+  std::replace(name.begin(), name.end(), '/', '_');
+  return fmt::format("{}{}.{}.{}.0", kFilePrefix, static_cast<int64_t>(now), name, ::getpid());
+}
+
+}  // namespace
+
+std::string frame_record(std::string_view data) {
+  std::string record;
+  record.reserve(kHeaderBytes + data.size() + kFooterBytes);
+  append_integer(record, static_cast<uint64_t>(data.size()));
+  append_integer(record, mask_crc32c(crc32c(record)));
+  record += data;
+  append_integer(record, mask_crc32c(crc32c(data)));
+  return record;
+}
+
+std::optional<std::string_view> next_record(std::string_view& bytes) {
+  if (bytes.size() < kHeaderBytes + kFooterBytes) return std::nullopt;
+  const auto size = read_integer<uint64_t>(bytes);
+  if (read_integer<uint32_t>(bytes.substr(8)) != mask_crc32c(crc32c(bytes.substr(0, 8)))) return std::nullopt;
+  if (size > bytes.size() - kHeaderBytes - kFooterBytes) return std::nullopt;
+  const std::string_view data = bytes.substr(kHeaderBytes, size);
+  if (read_integer<uint32_t>(bytes.substr(kHeaderBytes + size)) != mask_crc32c(crc32c(data))) return std::nullopt;
+  bytes.remove_prefix(kHeaderBytes + size + kFooterBytes);
+  return data;
+}
+
+EventWriter::EventWriter(const std::string& folder, const std::function<bool(std::string_view, int64_t)>& keep, Clock clock)
+    : clock_(clock ? std::move(clock) : Clock(unix_seconds)) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw_file_error(folder, "cannot create the folder", error.value());
+  std::string path, content;
+  std::vector<fs::path> obsolete;
+  for (const fs::path& old : event_files(folder)) {
+    const std::string kept = keep ? kept_records(old, keep) : std::string();
+    content += kept;
+    if (path.empty() && !kept.empty()) {
+      path = old.string();
+    } else {
+      obsolete.push_back(old);
+    }
+  }
+  if (content.empty()) {
+    path = (fs::path(folder) / new_file_name(clock_())).string();
+    Event event;
+    event.set_wall_time(clock_());
+    event.set_file_version("brain.Event:2");
+    content = to_record(event);
+  }
+  file_ = std::make_unique<LineFile>(path, content);
+  for (const fs::path& old : obsolete) {
+    if (old != path) fs::remove(old, error);
+  }
+}
+
+EventWriter::~EventWriter() = default;
+
+void EventWriter::add_scalars(int64_t step, const Logs& scalars) {
+  if (scalars.empty()) return;
+  Event event;
+  event.set_wall_time(clock_());
+  event.set_step(step);
+  for (const auto& [tag, value] : scalars) {
+    auto* added = event.mutable_summary()->add_value();
+    added->set_tag(tag);
+    added->set_simple_value(static_cast<float>(value));
+  }
+  file_->append(to_record(event));
+}
+
+TensorBoardLog::TensorBoardLog(std::string folder, std::optional<ResumePoint> resume, EventWriter::Clock clock)
+    : folder_(std::move(folder)), resume_(resume), clock_(std::move(clock)) {
+  train_ = open("train");
+  // An earlier run's validation must not stay beside the new run's training.
+  if (fs::is_directory(fs::path(folder_) / "validation")) validation_ = open("validation");
+}
+
+std::unique_ptr<EventWriter> TensorBoardLog::open(const char* name) const {
+  std::function<bool(std::string_view, int64_t)> keep;
+  if (resume_) {
+    // evaluation_ tags carry the step at the end of their epoch, where a checkpoint may lie before or after the validation; they go with
+    // the epoch_ record written just before them.
+    keep = [point = *resume_, epoch_kept = true](std::string_view tag, int64_t step) mutable {
+      if (tag.starts_with("batch_")) return step <= point.step;
+      if (tag.starts_with("evaluation_")) return epoch_kept;
+      return epoch_kept = step < point.epochs_done;
+    };
+  }
+  return std::make_unique<EventWriter>((fs::path(folder_) / name).string(), keep, clock_);
+}
+
+void TensorBoardLog::write_step(const StepRecord& record) {
+  Logs scalars;
+  for (const auto& [name, value] : record.logs) scalars.emplace_back("batch_" + name, value);
+  train_->add_scalars(record.step, scalars);
+}
+
+void TensorBoardLog::write_epoch(const EpochRecord& record) {
+  Logs train, validation, by_step;
+  for (const auto& [name, value] : record.logs) {
+    if (name == "learning_rate") continue;
+    if (name.starts_with("val_")) {
+      validation.emplace_back("epoch_" + name.substr(4), value);
+      by_step.emplace_back("evaluation_" + name.substr(4) + "_vs_iterations", value);
+    } else {
+      train.emplace_back("epoch_" + name, value);
+    }
+  }
+  train.emplace_back("epoch_learning_rate", record.learning_rate);
+  train_->add_scalars(record.epoch, train);
+  if (validation.empty()) return;
+  if (!validation_) validation_ = open("validation");
+  validation_->add_scalars(record.epoch, validation);
+  validation_->add_scalars(record.step, by_step);
+}
+
+}  // namespace dl
