@@ -1,1 +1,72 @@
-int main() { return 0; }
+// Parse, run, turn an error into one line and an exit code.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "base/parallel.h"
+#include "help.h"
+#include "output.h"
+#include "parse.h"
+#include "version.h"
+
+namespace dl::app {
+namespace {
+
+ExitCode run(const Invocation& line, const std::vector<Command>& commands) {
+  using What = Invocation::What;
+  switch (line.what) {
+    case What::kUsage: {
+      std::string text = line.command ? command_help(*line.command, false) : top_help(commands);
+      std::fwrite(text.data(), 1, text.size(), stderr);
+      return ExitCode::kUsage;
+    }
+    case What::kHelp:
+      write_stdout(line.command ? command_help(*line.command, true) : top_help(commands));
+      return ExitCode::kDone;
+    case What::kVersion:
+      write_stdout(version_text(line.json));
+      return ExitCode::kDone;
+    case What::kMan:
+      write_man(commands, line.arguments[0], line.arguments[1]);
+      return ExitCode::kDone;
+    case What::kComplete:
+      write_stdout(completion(commands, line.arguments[0]));
+      return ExitCode::kDone;
+    case What::kRun:
+      if (line.command->common->threads > 0) set_thread_count(line.command->common->threads);
+      return line.command->run();
+  }
+  throw InternalError("unknown invocation");
+}
+
+int main_inside(int argc, char** argv) {
+  bool json = false;  // a line that cannot be parsed may still say how to report it
+  for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
+  auto fail = [json](const Error& error) {
+    report_error(error, json);
+    return static_cast<int>(error.code());
+  };
+  try {
+    std::vector<Command> all = commands();
+    ExitCode code = run(parse(argc, argv, all), all);
+    finish_stdout();
+    return static_cast<int>(code);
+  } catch (const Error& error) {
+    return fail(error);
+  } catch (const std::bad_alloc&) {
+    return fail(EnvError("out of memory; try a smaller batch size, see dltool inspect for the memory a model needs"));
+  } catch (const std::exception& error) {
+    return fail(InternalError(std::string("unexpected exception: ") + error.what()));
+  } catch (...) {
+    return fail(InternalError("unexpected exception of unknown type"));
+  }
+}
+
+}  // namespace
+}  // namespace dl::app
+
+int main(int argc, char** argv) {
+  dl::app::guard_standard_streams();
+  return dl::app::main_inside(argc, argv);
+}

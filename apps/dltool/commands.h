@@ -1,0 +1,85 @@
+// The commands: their options (filled by the command line, see options.h) and their bodies (cmd_<name>.cpp).
+// A body returns the exit code kDone or kThresholdMissed, and throws dl::Error for everything else.
+// Results go to stdout through Output (output.h); people's text goes to stderr.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace dl::app {
+
+enum class LogFormat { kText, kJson };
+
+// Options every command has.
+struct CommonOptions {
+  bool json = false;  // one JSON object on stdout; errors on stderr are JSON too
+  bool quiet = false;
+  bool verbose = false;
+  LogFormat log_format = LogFormat::kText;
+  int threads = 0;  // already applied with set_thread_count when > 0
+};
+
+struct TrainOptions {
+  CommonOptions common;
+  std::string run_file;
+  std::vector<std::string> overrides;      // key=value, in order
+  std::string resume;                      // "" = start anew, "auto", or a checkpoint's path
+  std::optional<double> max_time_seconds;  // save and exit 75 when it is over
+  std::optional<int64_t> seed;             // wins over the file's training.seed
+  std::string output;                      // wins over the file's output; "" = the file's
+  bool print_config = false;
+  std::string explain;  // "", graph, passes, plan, memory
+  int ranks = 1;        // ranks inside this process (threads communicator)
+};
+
+struct EvalOptions {
+  CommonOptions common;
+  std::string model;
+  std::string data;  // a run file or a data source; "" = the data of the model's own run
+  std::vector<std::string> overrides;
+  struct Minimum {
+    std::string metric;
+    double value = 0;
+  };
+  std::vector<Minimum> minimums;  // --min metric=value
+  std::optional<int64_t> batch_size;
+};
+
+struct PredictOptions {
+  CommonOptions common;
+  std::string model;
+  std::string input;         // "-" = stdin; "" when inputs_npz is given
+  std::string output = "-";  // "-" = stdout
+  std::string format;        // csv, jsonl, npy; "" = by the output's suffix, else csv
+  std::string input_format;  // csv, jsonl?, npy: needed for stdin; "" = by the input's suffix
+  std::string inputs_npz;    // all inputs by name, raw (no preprocessing)
+  std::string outputs_npz;
+  std::optional<int64_t> batch_size;
+};
+
+struct InspectOptions {
+  CommonOptions common;
+  std::string file;  // model file, run file or checkpoint
+  std::string explain;
+};
+
+struct BenchOptions {
+  CommonOptions common;
+  std::string target;  // model or run file
+  std::vector<std::string> overrides;
+  std::vector<int64_t> batch_sizes;  // --batch, empty = 1 and the run's batch size
+  std::string mode;                  // infer, train, "" = infer, and train too for a run file
+  double seconds = 2;                // measured time per case
+};
+
+ExitCode run_train(const TrainOptions& options);
+ExitCode run_eval(const EvalOptions& options);
+ExitCode run_predict(const PredictOptions& options);
+ExitCode run_inspect(const InspectOptions& options);
+ExitCode run_bench(const BenchOptions& options);
+
+}  // namespace dl::app

@@ -1,0 +1,43 @@
+#include <memory>
+
+#include "command.h"
+
+namespace dl::app {
+
+Command bench_command() {
+  auto options = std::make_shared<BenchOptions>();
+  Command command;
+  command.name = "bench";
+  command.summary = "measure speed, per batch size and per layer";
+  command.description = {
+      "Measures latency and throughput of inference and, for a run file, of the training step, on random data, and the time, FLOPs and "
+      "bytes of "
+      "each layer. Each figure is the median of repeated measurements, with its spread beside it.",
+  };
+  command.examples = {
+      {"Inference and training step of a run", "dltool bench configs/mnist-cnn.yaml"},
+      {"Latency at batch sizes 1 and 32 on one thread", "dltool bench best.h5 --batch 1 --batch 32 --threads 1"},
+      {"For a CI record", "dltool bench models/lenet.yaml --json > bench.json"},
+  };
+  command.positional("MODEL|RUN", options->target, "a checkpoint, model file or run file").with_files();
+  command.overrides(options->overrides);
+  command
+      .option(
+          "--batch", "N", 1, 1 << 24, [o = options](int64_t n) { o->batch_sizes.push_back(n); },
+          "batch size; may be repeated (default: 1 and the run file's)")
+      .repeated = true;
+  command.option("--mode", "MODE", options->mode, "what to measure (default: infer, and train too for a run file)")
+      .with_choices({"infer", "train"});
+  command.option(
+      "--seconds", "S",
+      [o = options](const std::string& text) {
+        o->seconds = parse_number(text);
+        if (o->seconds <= 0 || o->seconds > 3600) throw UserError("'" + text + "' is not a time of more than 0 and at most 3600 seconds");
+      },
+      "time to measure per case (default: 2)");
+  command.common_options(options->common);
+  command.run = [options] { return run_bench(*options); };
+  return command;
+}
+
+}  // namespace dl::app

@@ -1,0 +1,41 @@
+#include <memory>
+
+#include "command.h"
+
+namespace dl::app {
+
+Command eval_command() {
+  auto options = std::make_shared<EvalOptions>();
+  Command command;
+  command.name = "eval";
+  command.summary = "measure a trained model on data";
+  command.description = {
+      "Computes the loss and the metrics of MODEL over the whole test data: the key data.test of the run file, else data.validation. "
+      "Without --data it takes the run the checkpoint was trained with.",
+  };
+  command.examples = {
+      {"Loss and metrics on the test data of its own run", "dltool eval runs/mnist/checkpoints/best.h5"},
+      {"A gate for CI: exit code 1 when the model is not good enough", "dltool eval best.h5 --min accuracy=0.97 --json"},
+      {"On the data of another run file", "dltool eval best.h5 --data configs/mnist-cnn.yaml"},
+  };
+  command.positional("MODEL", options->model, "a checkpoint").with_files();
+  command.overrides(options->overrides);
+  command.option("--data", "RUN.yaml", options->data, "take the data of this run file (default: of the run the model comes from)")
+      .with_files();
+  command
+      .option(
+          "--min", "METRIC=VALUE",
+          [o = options](const std::string& text) {
+            auto [metric, value] = parse_assignment(text);
+            o->minimums.push_back({metric, parse_number(value)});
+          },
+          "exit with 1 when the metric is below the value; may be repeated")
+      .repeated = true;
+  command.option(
+      "--batch", "N", 1, 1 << 24, [o = options](int64_t n) { o->batch_size = n; }, "batch size (default: the run file's)");
+  command.common_options(options->common);
+  command.run = [options] { return run_eval(*options); };
+  return command;
+}
+
+}  // namespace dl::app

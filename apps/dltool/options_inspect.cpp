@@ -1,0 +1,30 @@
+#include <memory>
+
+#include "command.h"
+
+namespace dl::app {
+
+Command inspect_command() {
+  auto options = std::make_shared<InspectOptions>();
+  Command command;
+  command.name = "inspect";
+  command.summary = "show what a model or run file holds";
+  command.description = {
+      "Prints the layer table of Keras's summary(), parameters, FLOPs of a sample, and the memory that inference and a training step need "
+      "by "
+      "batch size. FILE is a checkpoint, a model file or a run file; nothing is computed and no data is read.",
+  };
+  command.examples = {
+      {"Layers, parameters, FLOPs, memory", "dltool inspect models/lenet.yaml"},
+      {"A checkpoint: where it comes from and how far it is trained", "dltool inspect runs/mnist/checkpoints/best.h5"},
+      {"For scripts", "dltool inspect best.h5 --json | jq .parameters.total"},
+  };
+  command.positional("FILE", options->file, "a checkpoint, model file or run file").with_files();
+  command.option("--explain", "STAGE", options->explain, "write one stage of the compiled network to stdout instead")
+      .with_choices({"graph", "passes", "plan", "memory"});
+  command.common_options(options->common);
+  command.run = [options] { return run_inspect(*options); };
+  return command;
+}
+
+}  // namespace dl::app

@@ -1,0 +1,46 @@
+#include <memory>
+
+#include "command.h"
+
+namespace dl::app {
+
+Command predict_command() {
+  auto options = std::make_shared<PredictOptions>();
+  Command command;
+  command.name = "predict";
+  command.summary = "apply a trained model to new data";
+  command.description = {
+      "Reads samples from IN, applies the preprocessing the model was trained with, and writes one row of outputs per sample, in order. "
+      "The output file appears under its name only when it is complete.",
+      "--inputs takes a .npz file with one array per model input, by name and without preprocessing, and --outputs writes one array per "
+      "model output: the exact numbers of the network, for comparisons.",
+  };
+  command.examples = {
+      {"A CSV file in, a CSV file out", "dltool predict best.h5 new.csv -o scores.csv"},
+      {"In a pipe", "zcat new.csv.gz | dltool predict best.h5 - --format jsonl | jq .class"},
+      {"Images of a folder", "dltool predict best.h5 photos/ -o scores.csv"},
+      {"Raw arrays", "dltool predict best.h5 --inputs in.npz --outputs out.npz"},
+  };
+  command.positional("MODEL", options->model, "a checkpoint").with_files();
+  Option& input = command.positional("IN", options->input, "data file or folder; - is stdin").with_files();
+  input.required = false;
+  command.option("-o,--output", "OUT", options->output, "where to write; - is stdout (default: -)").with_files();
+  command.option("--format", "FORMAT", options->format, "form of the output (default: by its suffix, else csv)")
+      .with_choices({"csv", "jsonl", "npy"});
+  command.option("--input-format", "FORMAT", options->input_format, "form of the input (default: by its suffix; csv for stdin)")
+      .with_choices({"csv", "npy", "idx", "image_folder"});
+  command.option("--inputs", "IN.npz", options->inputs_npz, "raw input arrays by name").with_files();
+  command.option("--outputs", "OUT.npz", options->outputs_npz, "raw output arrays by name").with_files();
+  command.option(
+      "--batch", "N", 1, 1 << 24, [o = options](int64_t n) { o->batch_size = n; }, "batch size (default: the run file's)");
+  command.common_options(options->common);
+  command.run = [options] {
+    const PredictOptions& o = *options;
+    if (o.inputs_npz.empty() != o.outputs_npz.empty()) throw UserError("--inputs and --outputs go together; give both");
+    if (o.inputs_npz.empty() == o.input.empty()) throw UserError("give either IN or --inputs, see dltool predict --help");
+    return run_predict(o);
+  };
+  return command;
+}
+
+}  // namespace dl::app
