@@ -20,13 +20,13 @@ struct EpochRecord {
   double data_wait_seconds = 0;  // part of it the training steps spent waiting for a batch
   double samples_per_second = 0;
   double learning_rate = 0;
-  Logs logs;
+  Logs logs = {};
 };
 
 struct StepRecord {
   int64_t step = 0;  // from 1: the first optimizer step is 1
   int64_t epoch = 0;
-  Logs logs;
+  Logs logs = {};
 };
 
 // Where a resumed run goes on: what lies at or before it is kept in the logs, the rest is written again.
