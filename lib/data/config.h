@@ -1,0 +1,94 @@
+// The data section of a run file: parsed to a DataSpec, opened to Datasets.
+// Who uses it: train, eval, predict, bench. dltool-spec(5) is written from this comment.
+//
+//   data:
+//     train: {format: csv, path: iris.csv, ...}     a source, see below; required
+//     validation: {split: 0.2}                      a part of train, or a source of its own; optional
+//     test: {split: 0.1, by: last}                  the same; optional
+//     seed: 0              splits and shuffling depend on it and on nothing else
+//     shuffle: true        training samples in a new order each epoch
+//     workers: 2           threads that decode samples; 0: the training thread does it
+//     prefetch: 4          batches decoded ahead
+//     standardize: [x]     fields brought to mean 0 and standard deviation 1, per element of the last axis
+//     normalize: [y]       fields brought to 0..1; both are learned from the training part and undone in results
+// split takes a fraction of train (0 < f < 1). `by: random` (default) draws it with the seed; `by: last` takes the last samples, which is
+// the default for window: series. Order: training | validation | test.
+// Relative paths start from the folder of the run file. `-` is standard input. .gz files are inflated (all members). ${NAME} expands.
+//
+// Keys of every format, for inputs: shape: [dims of one sample]; rescale: factor (a number or a fraction such as 1/255); offset: added
+// after. `format:` may be left out where the extension of `path` tells it (.csv, .csv.gz, .tsv, .data, .npz). Fields: inputs are called x
+// and targets y unless named. Number targets are float32 [columns]; class targets are int32 scalars.
+//
+// csv     path; header: true; delimiter: ","; skip_lines: 0
+//         columns: {x: [names or numbers from 0], y: name or number}; x or y may also be a map of field name to columns.
+//           Without x: every column that is not a target. Without y: no target.
+//         classes: true (distinct values, sorted: by number, or by bytes) | N (values 0..N-1) | [names]. A target whose first value is no
+//         number
+//           is a class target by itself.
+//         one_hot: {column: [values]} replaces the input column by one 0/1 element per value.
+//         missing: error | drop (the row) | mean (of the training part; inputs only) | zero | nan. Missing are empty cells, NaN, NA, N/A,
+//         null, None, ?. window: {length: L, horizon: 1, stride: 1}: row i..i+L-1 is the input [L, columns], the `horizon` rows after it
+//         the target
+//           [horizon * columns]; without y the series predicts itself.
+//         Errors say file:line:column, where column counts cells from 1.
+// idx     images, labels (optional); classes: N | [names]. Types other than labels become float32.
+// npy     x: path or {field: path}; y: the same, optional; classes; dtype: float32 (of the inputs)
+// npz     path; x: array name, list or {field: array} (default x); y: the same, optional; classes; dtype. Integer targets of rank 1 are
+// classes. images  path: folder with one sub-folder per class (classes in byte order, dot files ignored); size: [height, width] (default:
+// the first
+//         image's; bilinear); color: rgb | gray; corrupt: error | skip; labels: true; classes: [sub-folders to take, in this order]. JPEG
+//         and PNG.
+// synthetic  samples; shape; pattern: blobs | random | sine; classes: 2; seed: 0; noise: 1. blobs: one normal cloud per class; random:
+// noise and
+//         labels that do not depend on it; sine: the next value of a sine with noise.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/preprocessing.h"
+#include "data/source.h"
+
+namespace dl {
+
+struct SplitSpec {
+  double fraction = 0;
+  std::optional<bool> random;  // as the source suggests when not given
+};
+
+struct PartSpec {  // neither: the part is absent
+  std::shared_ptr<const Source> source;
+  std::optional<SplitSpec> split;
+};
+
+struct DataSpec {
+  std::shared_ptr<const Source> train;
+  PartSpec validation, test;
+  uint64_t seed = 0;
+  bool shuffle = true;
+  int workers = 2, prefetch = 4;
+  std::vector<std::string> standardize, normalize;
+  spec::Place place;
+};
+
+// `base_dir`: folder of the run file, "" for the working folder. `path` is the dotted path of `node`, as in "data".
+DataSpec parse_data(const spec::Node& node, const std::string& path, const std::string& base_dir, spec::Problems& problems);
+std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::string& path, const std::string& base_dir,
+                                           spec::Problems& problems);
+// The source of `node` with another file in place of its own, for predict. Keys for other files (labels) stay.
+spec::Node with_path(const spec::Node& source, const std::string& path);
+
+struct Data {
+  DatasetPtr train, validation, test;  // preprocessed; null where the spec has none
+  Preprocessing preprocessing;
+  std::vector<std::string> notes;  // for the user
+};
+
+// Opens all parts. With `learned` (from a checkpoint) nothing is fitted and class numbers follow it.
+Data open_data(const DataSpec& spec, const Preprocessing* learned = nullptr);
+// One source, prepared as in training. Its input fields must have the shapes of training.
+DatasetPtr open_part(const Source& source, const Preprocessing& learned, bool inputs_only, std::vector<std::string>* notes = nullptr);
+
+}  // namespace dl

@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "data/config.h"
+
+namespace dl {
+namespace {
+
+const SourceFormat* const kFormats[] = {&kCsvFormat, &kIdxFormat, &kNpyFormat, &kNpzFormat, &kImagesFormat, &kSyntheticFormat};
+
+// The format whose extension `path` has; the longest extension wins. Null when none fits.
+const SourceFormat* format_of(std::string_view path) {
+  const SourceFormat* best = nullptr;
+  size_t longest = 0;
+  for (const SourceFormat* format : kFormats) {
+    std::string_view rest = format->extensions;
+    while (!rest.empty()) {
+      const std::string_view extension = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), extension.size() + 1));
+      if (!path.ends_with(extension) || extension.size() <= longest) continue;
+      best = format;
+      longest = extension.size();
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::string& path, const std::string& base_dir,
+                                           spec::Problems& problems) {
+  spec::Reader reader(node, path, problems);
+  if (!node.is_map()) return nullptr;  // reported by the Reader, or null
+  std::vector<std::string_view> names;
+  for (const SourceFormat* format : kFormats) names.push_back(format->name);
+  const SourceFormat* chosen = nullptr;
+  if (reader.has("format")) {
+    const std::string name = reader.get_choice("format", names);
+    for (const SourceFormat* format : kFormats)
+      if (format->name == name) chosen = format;
+  } else {
+    const spec::Node* file = node.find("path");
+    chosen = file && file->is_string() ? format_of(file->as_string()) : nullptr;
+    if (!chosen) reader.report("format", fmt::format("required here; one of {}", fmt::join(names, ", ")));
+  }
+  if (!chosen) return nullptr;
+  std::shared_ptr<const Source> source = chosen->parse(reader, base_dir);
+  reader.finish();
+  return source;
+}
+
+spec::Node with_path(const spec::Node& source, const std::string& path) {
+  spec::Node node = source;
+  const char* key = node.find("images") ? "images" : node.find("path") ? "path" : "x";
+  node.set(key, spec::Node::string(path));
+  return node;
+}
+
+}  // namespace dl

@@ -1,0 +1,43 @@
+// What was learned from the training part and must be applied to every other part, to live input, and undone in results:
+// means for missing values, standardization, normalization, class names.
+// Who uses it: open_data (fits or applies it), checkpoints (as a spec::Node), predict and eval.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "spec/reader.h"
+
+namespace dl {
+
+// y = (x - center) * scale, element e of a sample with entry e % center.size(): one entry per element of the last axis.
+// NaN becomes `fill` before, unless fill is empty.
+struct FieldScaling {
+  std::string field;
+  std::vector<double> center, scale, fill;
+  friend bool operator==(const FieldScaling&, const FieldScaling&) = default;
+};
+
+struct Preprocessing {
+  std::vector<Field> fields;  // of the training part
+  std::vector<FieldScaling> scalings;
+  const std::vector<std::string>& class_names() const;  // of the first class target; empty without one
+  const FieldScaling* find(std::string_view field) const;
+};
+
+spec::Node to_node(const Preprocessing& preprocessing);
+Preprocessing read_preprocessing(const spec::Node& node, const std::string& path, spec::Problems& problems);
+
+enum class ScalingKind { kNone, kStandardize, kNormalize };
+// Reads all of `training`. Standardize: mean 0, population standard deviation 1; normalize: minimum 0, maximum 1; per element of
+// the last axis, NaN left out; a constant element only has its center removed. impute: also the mean as `fill`.
+FieldScaling fit_scaling(const Dataset& training, size_t field, ScalingKind kind, bool impute);
+
+// `base` with the scalings of its fields applied; fields without one pass through.
+DatasetPtr apply_scalings(DatasetPtr base, const std::vector<FieldScaling>& scalings);
+
+// Predictions back in the units of the data: x = y / scale + center; same dtype, which must be a float.
+Tensor undo_scaling(const Tensor& values, const FieldScaling& scaling);
+
+}  // namespace dl
