@@ -63,7 +63,7 @@ std::string option_heading(const Option& option) {
 
 std::string option_help(const Option& option) {
   if (option.choices.empty()) return option.help;
-  return fmt::format("{}: {}", option.help, fmt::join(option.choices, ", "));
+  return fmt::format("{}; one of {}", option.help, fmt::join(option.choices, ", "));
 }
 
 std::string top_help(const std::vector<Command>& commands) {

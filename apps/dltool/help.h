@@ -14,7 +14,7 @@ std::string command_help(const Command& command, bool with_options);
 std::string synopsis(const Command& command);
 // "-o, --output DIR"
 std::string option_heading(const Option& option);
-// The help of an option with its choices: "form of the output (...): csv, jsonl or npy".
+// The help of an option with its choices: "form of the output (...); one of csv, jsonl, npy".
 std::string option_help(const Option& option);
 
 struct ExitStatus {

@@ -35,7 +35,7 @@ CLI::App* add_command(CLI::App& top, const Command& command, Results& results) {
     std::string name = option.is_positional() ? fmt::format("positional{}", i) : join(option.names, ",");
     CLI::Option* added = app->add_option(name, keep);
     if (option.is_positional() && option.repeated)
-      added->expected(0, CLI::detail::expected_max_vector_size);
+      added->expected(0, CLI::detail::expected_max_vector_size)->allow_extra_args();
     else
       added->multi_option_policy(option.repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast)
           ->allow_extra_args(false);
