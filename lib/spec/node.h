@@ -58,13 +58,16 @@ class Node {
   Map& entries();
   const Node* find(std::string_view key) const;  // null when absent or not a map
   Node* find(std::string_view key);
-  void set(std::string_view key, Node value);    // replaces, or appends at the end
+  void set(std::string_view key, Node value);  // replaces, or appends at the end
 
   const Place& place() const { return place_; }
   void set_place(Place place) { place_ = std::move(place); }
   // Place of the key of entry `key` (the value's place when unknown).
   Place key_place(std::string_view key) const;
   void set_key_place(std::string_view key, Place place);
+  // The place of the key that this value belongs to, kept with the value; line 0 when there is none.
+  const Place& own_key_place() const { return key_place_; }
+  void set_own_key_place(Place place) { key_place_ = std::move(place); }
 
   friend bool operator==(const Node& a, const Node& b);  // by value, places do not count
 
@@ -76,8 +79,8 @@ class Node {
   std::string string_;
   std::vector<Node> items_;
   Map entries_;
-  std::vector<std::pair<int, int>> key_places_;  // line, column; parallel to entries_ where known
   Place place_;
+  Place key_place_;  // of the key this value belongs to, in a map
 };
 
 }  // namespace dl::spec

@@ -2,8 +2,8 @@
 // keys nobody asked for with the nearest known one. One Problems list serves a whole run file.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -25,7 +25,13 @@ class Problems {
   void throw_if_any() const;
 
  private:
+  struct Order {
+    int file, line, column;  // file: in order of first appearance
+    auto operator<=>(const Order&) const = default;
+  };
   std::vector<std::string> lines_;
+  std::vector<Order> orders_;  // parallel to lines_
+  std::vector<std::string> files_;
 };
 
 struct IntRange {
@@ -45,7 +51,7 @@ class Reader {
   Reader(const Node& node, std::string path, Problems& problems);
 
   // Each reads one key once, marks it as known, and returns the default (or a harmless value) after reporting a problem.
-  // Without a default the key is required.
+  // Without a default the key is required. A key whose value is null is reported: leave it out for the default, or use get().
   int64_t get_int(std::string_view key, std::optional<int64_t> fallback = {}, IntRange range = {});
   double get_float(std::string_view key, std::optional<double> fallback = {}, FloatRange range = {});  // finite only
   bool get_bool(std::string_view key, std::optional<bool> fallback = {});
@@ -69,6 +75,8 @@ class Reader {
   Problems& problems() { return problems_; }
 
  private:
+  const Node* fetch(std::string_view key, bool required, const std::string& wanted);
+
   const Node& node_;
   std::string path_;
   Problems& problems_;
