@@ -17,7 +17,7 @@ add_library(dl_flags INTERFACE)
 target_compile_options(dl_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   $<$<BOOL:${DLTOOL_WERROR}>:-Werror> -fno-math-errno -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(dl_flags INTERFACE -Wno-restrict)  # GCC bug 105329: false alarms in std::string
+  target_compile_options(dl_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)  # GCC bug 105329: false alarms in std::string
 endif()
 if(DLTOOL_GLIBCXX_ASSERTIONS)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
