@@ -139,7 +139,7 @@ TEST_CASE("a failing disk leaves whole lines only and says which file") {
   CHECK(read_text(path).size() > before.size());
 }
 
-// Expected rows made with keras.callbacks.CSVLogger, plus our columns and Unix line ends.
+// By the rules of keras.callbacks.CSVLogger, plus our columns and with Unix line ends.
 TEST_CASE("metrics.csv has CSVLogger's columns, then ours") {
   TestFolder folder;
   const std::string path = folder / "metrics.csv";
