@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/cpu_info.h"
+
 namespace dl::app {
 namespace {
 
@@ -35,16 +37,6 @@ Option make_option(std::string_view names, std::string value, std::string help) 
   return option;
 }
 
-// ONEDNN_MAX_CPU_ISA's word for ours. Both are read once, at the first use of the CPU backend.
-void limit_isa(const std::string& isa) {
-  const char* onednn = isa == "avx2"          ? "AVX2"
-                       : isa == "avx512"      ? "AVX512_CORE_VNNI"
-                       : isa == "avx512_bf16" ? "AVX512_CORE_BF16"
-                                              : "AVX512_CORE_AMX";
-  setenv("DLTOOL_ISA", isa.c_str(), 1);
-  setenv("ONEDNN_MAX_CPU_ISA", onednn, 1);
-}
-
 }  // namespace
 
 Option& Option::with_choices(std::vector<std::string> allowed) {
@@ -71,6 +63,12 @@ Option& Option::make_required() {
 Option& Command::flag(std::string_view names, bool& target, std::string help) {
   Option& added = options.emplace_back(make_option(names, "", std::move(help)));
   added.set = [&target](const std::string&) { target = true; };
+  return added;
+}
+
+Option& Command::flag(std::string_view names, int& count, std::string help) {
+  Option& added = options.emplace_back(make_option(names, "", std::move(help)));
+  added.set = [&count](const std::string&) { ++count; };
   return added;
 }
 
@@ -113,7 +111,7 @@ void Command::overrides(std::vector<std::string>& target) {
 void Command::common_options(CommonOptions& target) {
   common = &target;
   flag("--json", target.json, "write the result to stdout as one JSON object, and errors to stderr as JSON");
-  flag("-q,--quiet", target.quiet, "no progress, only errors");
+  flag("-q,--quiet", target.quiet, "no progress, only warnings; twice: only errors");
   flag("-v,--verbose", target.verbose, "more about what is done");
   option(
       "--log-format", "FORMAT",
@@ -123,8 +121,10 @@ void Command::common_options(CommonOptions& target) {
   option(
       "--threads", "N", 1, 4096, [&target](int64_t n) { target.threads = static_cast<int>(n); },
       "compute threads (default: all cores this process may use)");
-  option("--isa", "ISA", limit_isa, "use no newer CPU instructions than these (default: all the CPU has)")
-      .with_choices({"avx2", "avx512", "avx512_bf16", "amx"});
+  option(
+      "--isa", "ISA", [](const std::string& text) { set_max_isa(*parse_isa(text)); },
+      "use no newer CPU instructions than these (default: all the CPU has)")
+      .with_choices({"baseline", "avx2", "avx512", "avx512_bf16", "amx"});
 }
 
 std::vector<Command> commands() {

@@ -60,6 +60,7 @@ struct Command {
 
   // Each binds an option to the variable it fills; `names` as in "-o,--output".
   Option& flag(std::string_view names, bool& target, std::string help);
+  Option& flag(std::string_view names, int& count, std::string help);
   Option& option(std::string_view names, std::string value, std::string& target, std::string help);
   Option& option(std::string_view names, std::string value, int64_t minimum, int64_t maximum, std::function<void(int64_t)> set,
                  std::string help);

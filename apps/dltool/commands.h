@@ -9,18 +9,18 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace dl::app {
-
-enum class LogFormat { kText, kJson };
 
 // Options every command has.
 struct CommonOptions {
   bool json = false;  // one JSON object on stdout; errors on stderr are JSON too
-  bool quiet = false;
-  bool verbose = false;
+  // main() has applied the rest before the body runs: configure_log, set_thread_count, set_max_isa.
+  int quiet = 0;    // how often -q was given
+  int verbose = 0;  // how often -v was given
   LogFormat log_format = LogFormat::kText;
-  int threads = 0;  // already applied with set_thread_count when > 0
+  int threads = 0;  // 0 = not given
 };
 
 struct TrainOptions {

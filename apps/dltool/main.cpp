@@ -1,10 +1,13 @@
 // Parse, run, turn an error into one line and an exit code.
+#include <unistd.h>
+
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <new>
+#include <string_view>
 
 #include "base/parallel.h"
+#include "base/terminal.h"
 #include "help.h"
 #include "output.h"
 #include "parse.h"
@@ -12,6 +15,12 @@
 
 namespace dl::app {
 namespace {
+
+void apply(const CommonOptions& options) {
+  configure_log(
+      {.level = log_level_for(options.quiet, options.verbose), .format = options.log_format, .color = wants_color(STDERR_FILENO)});
+  if (options.threads > 0) set_thread_count(options.threads);
+}
 
 ExitCode run(const Invocation& line, const std::vector<Command>& commands) {
   using What = Invocation::What;
@@ -34,7 +43,7 @@ ExitCode run(const Invocation& line, const std::vector<Command>& commands) {
       write_stdout(completion(commands, line.arguments[0]));
       return ExitCode::kDone;
     case What::kRun:
-      if (line.command->common->threads > 0) set_thread_count(line.command->common->threads);
+      apply(*line.command->common);
       return line.command->run();
   }
   throw InternalError("unknown invocation");
@@ -42,14 +51,19 @@ ExitCode run(const Invocation& line, const std::vector<Command>& commands) {
 
 int main_inside(int argc, char** argv) {
   bool json = false;  // a line that cannot be parsed may still say how to report it
-  for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    std::string_view word = argv[i];
+    json = json || word == "--json" || word == "--log-format=json" || (word == "json" && std::string_view(argv[i - 1]) == "--log-format");
+  }
   auto fail = [json](const Error& error) {
     report_error(error, json);
     return static_cast<int>(error.code());
   };
   try {
     std::vector<Command> all = commands();
-    ExitCode code = run(parse(argc, argv, all), all);
+    Invocation line = parse(argc, argv, all);
+    cap_onednn_isa();
+    ExitCode code = run(line, all);
     finish_stdout();
     return static_cast<int>(code);
   } catch (const Error& error) {

@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/terminal.h"
 #include "version.h"
 
 namespace dl::app {
@@ -65,11 +67,17 @@ void report_error(const Error& error, bool json) {
     nlohmann::ordered_json whole;
     whole["error"] = object;
     text = whole.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  } else if (error.code() == ExitCode::kBug) {
-    text = fmt::format("dltool: bug in version {}: {}\n", version_id(), message);
   } else {
     // A line that begins with its place is left as it is, so that editors can jump there.
-    text = fmt::format("{}{}\n", place.empty() ? "dltool: " : "", message);
+    if (error.code() == ExitCode::kBug)
+      text = fmt::format("dltool: bug in version {}: ", version_id());
+    else if (place.empty())
+      text = "dltool: ";
+    for (size_t begin = 0; begin <= message.size();) {  // one line per problem; names in them may hold control characters
+      size_t end = std::min(message.find('\n', begin), message.size());
+      text += printable(std::string_view(message).substr(begin, end - begin)) + "\n";
+      begin = end + 1;
+    }
   }
   std::fwrite(text.data(), 1, text.size(), stderr);
 }

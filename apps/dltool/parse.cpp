@@ -25,7 +25,8 @@ CLI::App* add_command(CLI::App& top, const Command& command, Results& results) {
     const Option& option = command.options[i];
     auto& values = results[i];
     if (option.is_flag()) {
-      app->add_flag_function(join(option.names, ","), [&values](int64_t count) { values.assign(count > 0, ""); });
+      app->add_flag_function(join(option.names, ","),
+                             [&values](int64_t count) { values.assign(static_cast<size_t>(std::max<int64_t>(count, 0)), ""); });
       continue;
     }
     CLI::callback_t keep = [&values](const CLI::results_t& given) {

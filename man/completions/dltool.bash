@@ -17,7 +17,7 @@ _dltool() {
     --explain) COMPREPLY=($(compgen -W 'graph passes plan memory' -- "$current")); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
-    --isa) COMPREPLY=($(compgen -W 'avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
     options='-o --output --resume --max-time --seed --print-config --explain --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
@@ -28,7 +28,7 @@ _dltool() {
     --batch) COMPREPLY=(); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
-    --isa) COMPREPLY=($(compgen -W 'avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
     options='--data --min --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
@@ -42,7 +42,7 @@ _dltool() {
     --batch) COMPREPLY=(); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
-    --isa) COMPREPLY=($(compgen -W 'avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
     options='-o --output --format --input-format --inputs --outputs --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
@@ -51,7 +51,7 @@ _dltool() {
     --explain) COMPREPLY=($(compgen -W 'graph passes plan memory' -- "$current")); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
-    --isa) COMPREPLY=($(compgen -W 'avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
     options='--explain --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
@@ -62,7 +62,7 @@ _dltool() {
     --seconds) COMPREPLY=(); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
-    --isa) COMPREPLY=($(compgen -W 'avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
     options='--batch --mode --seconds --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;

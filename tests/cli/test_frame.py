@@ -51,10 +51,17 @@ class Help(CliTest):
     def test_version(self):
         self.run_dltool("--version").succeeds().prints(r"^dltool \d+\.\d+\.\d+ \(.+\)$").prints(r"^oneDNN +\d").prints(r"^HDF5 +\d")
         value = self.run_dltool("--version", "--json").succeeds().json()
-        self.assertEqual(list(value), ["version", "commit", "compiler", "onednn", "hdf5", "isa"])
+        self.assertEqual(list(value), ["version", "commit", "compiler", "onednn", "hdf5", "cpu", "isa", "onednn_isa"])
 
     def test_isa_mask(self):
-        self.assertIn(self.run_dltool("--version", "--json", env={"ONEDNN_MAX_CPU_ISA": "SSE41"}).json()["isa"], ["sse41"])
+        def isas(**env):
+            value = self.run_dltool("--version", "--json", env=env).succeeds().json()
+            return value["isa"], value["onednn_isa"]
+
+        self.assertEqual(isas(DLTOOL_MAX_ISA="baseline"), ("baseline", "sse41"))
+        self.assertEqual(isas(DLTOOL_MAX_ISA="avx2"), ("avx2", "avx2"))
+        self.assertEqual(isas(ONEDNN_MAX_CPU_ISA="SSE41")[1], "sse41")
+        self.run_dltool("--version", env={"DLTOOL_MAX_ISA": "mmx"}).fails(2, "DLTOOL_MAX_ISA: 'mmx' is unknown")
 
     def test_help_is_quick(self):
         times = []
@@ -120,6 +127,13 @@ class WrongLines(CliTest):
         error = self.run_dltool("train", "--json", "run.yaml", "--resum", "auto").exits(2).json_error()
         self.assertIn("--resume", error["message"])
         self.assertIsNone(error["where"])
+
+    def test_json_log_format_makes_errors_json(self):
+        self.run_dltool("train", "r.yaml", "--log-format", "json", "--seed", "x").exits(2).json_error()
+
+    def test_control_characters_do_not_reach_the_terminal(self):
+        result = self.run_dltool("inspect", "a.h5", "b\x1b[2J.h5").fails(2, r"unexpected argument 'b\?\[2J\.h5'")
+        self.assertNotIn("\x1b", result.stderr)
 
     def test_json_error_survives_bytes_that_are_not_utf8(self):
         self.run_dltool("inspect", "--json", "a", os.fsdecode(b"b\xff\"\n")).exits(2).json_error()
