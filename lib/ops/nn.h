@@ -11,8 +11,8 @@ namespace dl {
 
 // Geometry of convolution and pooling over 1 to 3 spatial axes. Empty vectors: all ones (strides, dilations) or zeros (pads).
 struct Window {
-  std::vector<int64_t> size;       // pooling only; a convolution takes it from its kernel
-  std::vector<int64_t> strides, dilations, pads_begin, pads_end;
+  std::vector<int64_t> size = {};      // pooling only; a convolution takes it from its kernel
+  std::vector<int64_t> strides = {}, dilations = {}, pads_begin = {}, pads_end = {};
   bool channels_first = false;     // x is [N, C, spatial...] instead of [N, spatial..., C]
 };
 
