@@ -1,0 +1,55 @@
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+#include "layers/layer.h"
+
+namespace dl {
+
+namespace {
+
+constexpr const LayerDef* kTable[] = {
+#define DL_LAYER(name) &layer_##name,
+#include "layers/layers.def"
+#undef DL_LAYER
+};
+
+}  // namespace
+
+std::span<const LayerDef* const> layer_table() { return kTable; }
+
+const LayerDef* find_layer_def(std::string_view class_name) {
+  for (const LayerDef* def : kTable)
+    if (class_name == def->class_name) return def;
+  return nullptr;
+}
+
+std::string layer_suggestion(std::string_view class_name) {
+  std::vector<std::string_view> names = {"Input"};
+  for (const LayerDef* def : kTable) names.emplace_back(def->class_name);
+  // Somebody who writes conv2d means Conv2D, whatever the edit distance says.
+  const auto lower = [](std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    std::erase(result, '_');
+    return result;
+  };
+  for (std::string_view name : names)
+    if (lower(name) == lower(class_name)) return " (did you mean '" + std::string(name) + "'?)";
+  return spec::suggestion(class_name, names);
+}
+
+std::string snake_case(std::string_view class_name) {
+  // The two rules of Keras: a break before an upper-case letter that a lower-case one follows, and between a lower-case
+  // and an upper-case letter. A digit is neither: Conv2D -> conv2d.
+  const auto upper = [&](size_t i) { return i < class_name.size() && std::isupper(static_cast<unsigned char>(class_name[i])); };
+  const auto lower = [&](size_t i) { return i < class_name.size() && std::islower(static_cast<unsigned char>(class_name[i])); };
+  std::string result;
+  for (size_t i = 0; i < class_name.size(); ++i) {
+    if (i > 0 && upper(i) && (lower(i + 1) || lower(i - 1))) result += '_';
+    result += static_cast<char>(std::tolower(static_cast<unsigned char>(class_name[i])));
+  }
+  return result;
+}
+
+}  // namespace dl
