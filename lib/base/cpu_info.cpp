@@ -36,8 +36,15 @@ bool has_avx512_bf16() {
 
 Isa detect() {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("x86-64-v3")) return Isa::kBaseline;
-  if (!__builtin_cpu_supports("x86-64-v4")) return Isa::kAvx2;
+#ifdef __clang__  // clang 14, which builds the fuzz targets, does not know the names of the levels
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+  const bool v3 = __builtin_cpu_supports("x86-64-v3"), v4 = __builtin_cpu_supports("x86-64-v4");
+#endif
+  if (!v3) return Isa::kBaseline;
+  if (!v4) return Isa::kAvx2;
   if (!has_avx512_bf16()) return Isa::kAvx512;
   return has_amx() ? Isa::kAmx : Isa::kAvx512Bf16;
 }
