@@ -38,6 +38,8 @@ std::span<const KernelRow> reference_rows() {
     append_reference_elementwise(all);
     append_reference_shape(all);
     append_reference_reduce(all);
+    append_reference_conv(all);
+    append_reference_pool(all);
     return all;
   }();
   return rows;
