@@ -1,6 +1,7 @@
 // The csv format: numeric columns, one-hot columns, class targets, missing-value policies, windows over a series.
 // The file is read once into float32 columns; what is allowed is described in config.h.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -270,7 +271,8 @@ class CsvTable {
     if (found != class_numbers_.end()) return found->second;
     if (fixed_classes_) {
       const std::vector<std::string_view> known(class_names_.begin(), class_names_.end());
-      reader_.fail(cells[column].line, column, fmt::format("'{}' is not a known class{}", excerpt(text), spec::suggestion(text, known)));
+      const std::string help = known.size() <= 12 ? fmt::format("; known: {}", fmt::join(known, ", ")) : spec::suggestion(text, known);
+      reader_.fail(cells[column].line, column, fmt::format("'{}' is not a known class{}", excerpt(text), printable(help)));
     }
     if (class_names_.size() >= 100'000)
       reader_.fail(cells[column].line, column, "more than 100000 different classes; is this column a number to predict?");

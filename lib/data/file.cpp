@@ -39,7 +39,7 @@ class FdBytes : public RawBytes {
       const ssize_t n = ::read(fd_, into + done, size - done);
       if (n == 0) break;
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw_file_error(printable(path_), "read", errno);
+      if (n < 0) throw_file_error(printable(path_), "cannot read", errno);
       done += static_cast<size_t>(n);
     }
     return done;
@@ -178,12 +178,12 @@ int open_regular(const std::string& path) {
   if (path.find('\0') != std::string::npos) throw UserError(printable(path) + ": a path cannot hold a NUL character");
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) throw_file_error(printable(path), "open", errno);
+  if (fd < 0) throw_file_error(printable(path), "cannot open", errno);
   struct stat info;
   if (::fstat(fd, &info) != 0) {
     const int error = errno;
     ::close(fd);
-    throw_file_error(printable(path), "open", error);
+    throw_file_error(printable(path), "cannot open", error);
   }
   if (S_ISREG(info.st_mode)) return fd;
   ::close(fd);
@@ -231,7 +231,7 @@ void OutputFile::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_file_error("standard output", "write", errno);
+    if (n < 0) throw_file_error("standard output", "cannot write", errno);
     bytes.remove_prefix(static_cast<size_t>(n));
   }
 }

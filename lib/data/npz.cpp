@@ -49,6 +49,7 @@ class MemberStream : public ByteStream {
 NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector<std::string>& only) {
   const zip_int64_t members = zip_get_num_entries(zip, 0);
   if (members > kMaxMembers) throw FileError(fmt::format("{}: {} members; at most {} are read", name, members, kMaxMembers));
+  if (members == 0) throw FileError(name + ": an .npz (zip) file without members");  // libzip takes an empty file for one
   NamedTensors tensors;
   std::set<std::string> seen;
   for (zip_int64_t i = 0; i < members; ++i) {
