@@ -70,15 +70,19 @@ T store(V value) {
 template <class S, class D>
 void convert(const S* src, D* dst, int64_t count, double scale, double offset) {
   if (scale == 1 && offset == 0) {
+#pragma omp simd
     for (int64_t i = 0; i < count; ++i) dst[i] = store<D>(load(src[i]));
     return;
   }
   constexpr bool kWide = std::is_same_v<S, double> || std::is_same_v<D, double> || (std::is_integral_v<S> && sizeof(S) >= 4);
   using A = std::conditional_t<kWide, double, float>;
   const A a = static_cast<A>(scale), b = static_cast<A>(offset);
+  // -O2 vectorizes only loops that ask for it.
   if (b == A{0}) {
+#pragma omp simd
     for (int64_t i = 0; i < count; ++i) dst[i] = store<D>(static_cast<A>(load(src[i])) * a);
   } else {
+#pragma omp simd
     for (int64_t i = 0; i < count; ++i) dst[i] = store<D>(static_cast<A>(load(src[i])) * a + b);
   }
 }
