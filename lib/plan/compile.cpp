@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/parallel.h"
 #include "graph/op_def.h"
@@ -165,7 +166,7 @@ class Compiler {
     for (Value v : node.inputs) inputs.push_back(graph_.type(v));
     step.flops = flops_of(*node.op, {node.attrs, inputs, node.types});
     if (node.op->kind == OpKind::kView) return;
-    for (const auto* types : {&inputs, &node.types})
+    for (const std::vector<TensorType>* types : {&std::as_const(inputs), &node.types})
       for (const TensorType& t : *types) step.bytes += static_cast<double>(element_count(t.shape).value()) * static_cast<double>(size_of(t.dtype));
   }
 

@@ -1,6 +1,7 @@
 #include "plan/memory.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 namespace dl {

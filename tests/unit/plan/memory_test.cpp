@@ -32,7 +32,8 @@ TEST_CASE("no two blocks that live at the same time overlap, and memory is reuse
       CHECK(p.offsets[a] + blocks[a].bytes <= p.arena_bytes);
       for (size_t b = a + 1; b < blocks.size(); ++b) {
         const bool together = blocks[a].first_step <= blocks[b].last_step && blocks[b].first_step <= blocks[a].last_step;
-        const bool apart = p.offsets[a] + align_up(blocks[a].bytes) <= p.offsets[b] || p.offsets[b] + align_up(blocks[b].bytes) <= p.offsets[a];
+        const bool apart =
+            p.offsets[a] + align_up(blocks[a].bytes) <= p.offsets[b] || p.offsets[b] + align_up(blocks[b].bytes) <= p.offsets[a];
         CHECK((!together || apart || blocks[a].bytes == 0 || blocks[b].bytes == 0));
       }
     }

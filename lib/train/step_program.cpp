@@ -1,0 +1,281 @@
+#include "train/step_program.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "autodiff/gradient.h"
+#include "ops/builders.h"
+
+namespace dl {
+namespace {
+
+constexpr const char* kStepName = "step";
+
+// Adds two halves, each added the same way: the shape of dist/tree_sum.h.
+Var tree_sum(std::span<const Var> values) {
+  if (values.size() == 1) return values[0];
+  size_t half = 1;
+  while (half * 2 < values.size()) half *= 2;
+  return tree_sum(values.first(half)) + tree_sum(values.subspan(half));
+}
+
+Var all_finite(std::span<const Var> values) {
+  // x - x is 0 for a finite x and NaN for any other; sums of zeros stay 0.
+  Var sum = reduce_sum(values[0] - values[0]);
+  for (size_t i = 1; i < values.size(); ++i) sum = sum + reduce_sum(values[i] - values[i]);
+  return equal(sum, 0.0);
+}
+
+class Builder {
+ public:
+  Builder(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer, const StepOptions& options)
+      : model_(model), losses_(losses), optimizer_(optimizer), options_(options), graph_(result_.program.graph) {
+    parts_ = options.microbatches > 0 ? options.microbatches / options.ranks : 1;
+    all_parts_ = parts_ * options.ranks;
+  }
+
+  TrainingProgram run() {
+    declare_inputs();
+    for (int k = 0; k < parts_; ++k) build_part(k);
+    exchange();
+    update_parameters();
+    update_statistics();
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  // What one micro-batch gives.
+  struct Part {
+    Var loss;
+    std::vector<Var> output_losses, predictions, gradients;
+    std::map<size_t, Var> updates;  // weight -> new moving statistic
+  };
+
+  Program& program() { return result_.program; }
+  DType variable_type() const { return options_.precision.variable; }
+
+  Var declare_input(const std::string& name, TensorType type) {
+    const Var v = input(graph_, name, std::move(type));
+    program().inputs.push_back({name, v.value});
+    return v;
+  }
+
+  void declare_inputs() {
+    for (const ModelInput& in : model_.inputs) inputs_.push_back(declare_input(in.name, input_type(in, options_.precision)));
+    // Target types follow from the predictions, which a throw-away inference build tells.
+    const Program shapes = build_inference_program(model_, options_.precision);
+    for (size_t o = 0; o < model_.outputs.size(); ++o) {
+      result_.targets.push_back(target_type(losses_[o].loss, shapes.graph.type(shapes.outputs[o].value)));
+      targets_.push_back(declare_input("target:" + model_.outputs[o].name, result_.targets[o]));
+    }
+    result_.learning_rate_input = program().inputs.size();
+    learning_rate_ = declare_input("learning_rate", {variable_type(), {}});
+    result_.has_share = options_.ranks > 1 && options_.microbatches == 0;
+    if (result_.has_share) share_ = declare_input("share", {variable_type(), {}});
+    step_ = parameter(graph_, kStepName, {DType::kInt64, {}});
+  }
+
+  Var part_of(Var x, int k) const {
+    if (parts_ == 1) return x;
+    const Dim size = floor_div(x.dim(0), parts_);
+    return slice_axis(x, 0, size * Dim(k), size);
+  }
+
+  void build_part(int k) {
+    BuildOptions build;
+    build.mode = Mode::kTraining;
+    build.precision = options_.precision;
+    build.seed = options_.seed;
+    build.counter = step_ * scalar(graph_, DType::kInt64, all_parts_) + scalar(graph_, DType::kInt64, options_.rank * parts_ + k);
+    for (size_t i = 0; i < inputs_.size(); ++i) build.inputs[model_.inputs[i].name] = part_of(inputs_[i], k);
+    const ModelGraph built = build_model(model_, graph_, registry_, build);
+    Part part;
+    for (size_t o = 0; o < built.outputs.size(); ++o) {
+      const Var loss = build_loss(losses_[o].loss, part_of(targets_[o], k), built.outputs[o].value, built.outputs[o].mask);
+      part.output_losses.push_back(loss);
+      part.predictions.push_back(built.outputs[o].value);
+      const Var weighted = loss * losses_[o].weight;
+      part.loss = part.loss.valid() ? part.loss + weighted : weighted;
+    }
+    if (share_.valid()) part.loss = part.loss * share_;
+    for (const Var& penalty : built.losses) part.loss = part.loss + cast(penalty, part.loss.dtype());
+    if (trainable_.empty()) find_trainable();
+    std::vector<Var> weights;
+    for (size_t w : trainable_) weights.push_back({&graph_, registry_.weights()[w].parameter.value});
+    part.gradients = gradient(part.loss, weights);
+    for (const WeightUpdate& u : built.updates) part.updates[u.weight] = u.value;
+    result_parts_.push_back(std::move(part));
+  }
+
+  void find_trainable() {
+    for (size_t w = 0; w < registry_.weights().size(); ++w)
+      if (registry_.weights()[w].parameter.trainable) trainable_.push_back(w);
+    if (trainable_.empty()) throw UserError("the model has no trainable weights; there is nothing to train");
+  }
+
+  // Sums over the parts, then over ranks: gradients in buckets, last layer first, as the backward pass makes them.
+  void exchange() {
+    for (size_t g = 0; g < trainable_.size(); ++g) {
+      std::vector<Var> parts;
+      for (const Part& p : result_parts_) parts.push_back(p.gradients[g]);
+      gradients_.push_back(tree_sum(parts));
+    }
+    std::vector<Var> losses;
+    for (const Part& p : result_parts_) losses.push_back(p.loss);
+    loss_ = tree_sum(losses);
+    for (const auto& [weight, value] : result_parts_[0].updates) {
+      std::vector<Var> parts;
+      for (const Part& p : result_parts_) parts.push_back(p.updates.at(weight));
+      statistics_.push_back({weight, tree_sum(parts)});
+    }
+    if (options_.ranks > 1) reduce_over_ranks();
+    const double scale = 1.0 / all_parts_;
+    if (all_parts_ == 1) return;
+    for (Var& g : gradients_) g = g * scale;
+    for (auto& [weight, value] : statistics_) value = value * scale;
+    loss_ = loss_ * scale;
+  }
+
+  void reduce_over_ranks() {
+    int64_t number = 0, bytes = 0;
+    std::vector<Var*> bucket;
+    const auto flush = [&] {
+      if (bucket.empty()) return;
+      std::vector<Var> values;
+      for (Var* v : bucket) values.push_back(*v);
+      const std::vector<Var> sums = all_reduce(values, false, number++);
+      for (size_t i = 0; i < bucket.size(); ++i) *bucket[i] = sums[i];
+      bucket.clear();
+      bytes = 0;
+    };
+    for (size_t g = gradients_.size(); g-- > 0;) {
+      bucket.push_back(&gradients_[g]);
+      bytes += element_count(gradients_[g].shape()).value() * static_cast<int64_t>(size_of(gradients_[g].dtype()));
+      if (bytes >= options_.bucket_bytes) flush();
+    }
+    flush();
+    for (auto& [weight, value] : statistics_) bucket.push_back(&value);
+    if (loss_.dtype() != variable_type()) flush();
+    bucket.push_back(&loss_);
+    flush();
+  }
+
+  void add_update(const std::string& name, Var value) {
+    for (size_t p = 0; p < program().parameters.size(); ++p)
+      if (program().parameters[p].name == name) {
+        if (ok_.valid()) value = select(ok_, value, Var{&graph_, program().parameters[p].value});
+        program().updates.push_back({p, value.value});
+        return;
+      }
+    throw InternalError("update of unknown parameter '" + name + "'");
+  }
+
+  void update_parameters() {
+    for (const Parameter& p : registry_.parameters()) program().parameters.push_back(p);
+    std::vector<Var> gradients = gradients_;
+    if (options_.skip_nonfinite) {
+      std::vector<Var> checked = gradients;
+      checked.push_back(cast(loss_, gradients[0].dtype()));
+      ok_ = all_finite(checked);
+    }
+    gradients = clip_gradients(optimizer_, std::move(gradients));
+    const Var step = cast(step_, variable_type()) + 1.0;
+    for (size_t g = 0; g < gradients.size(); ++g) update_parameter(registry_.weights()[trainable_[g]].parameter, gradients[g], step);
+  }
+
+  void update_parameter(const Parameter& p, Var gradient, Var step) {
+    const ScopeGuard scope(graph_, "update/" + p.name);
+    const TensorType type = graph_.type(p.value);
+    std::vector<std::pair<std::string, Var>> slots;
+    OptimizerCall call{optimizer_.config, {&graph_, p.value}, gradient, learning_rate_, step, 0, {}, {}};
+    if (optimizer_.config.given("weight_decay")) call.weight_decay = optimizer_.config.real("weight_decay");
+    // Slots are named as Keras names them: the weight's path, the optimizer's word for the slot.
+    call.slot = [&](const char* slot) {
+      const std::string name = p.name + "/" + slot;
+      const Var v = parameter(graph_, name, type);
+      program().parameters.push_back({name, v.value, false, {}});
+      return v;
+    };
+    call.set_slot = [&](const char* slot, Var value) { slots.push_back({p.name + "/" + slot, value}); };
+    const Var updated = optimizer_.def->update(call);
+    add_update(p.name, updated);
+    for (const auto& [name, value] : slots) add_update(name, value);
+  }
+
+  void update_statistics() {
+    for (const auto& [weight, value] : statistics_) add_update(registry_.weights()[weight].parameter.name, value);
+    program().parameters.push_back({kStepName, step_.value, false, {}});
+    ok_ = {};  // the counter moves on even when a step is skipped
+    add_update(kStepName, step_ + scalar(graph_, DType::kInt64, 1));
+  }
+
+  void finish() {
+    program().outputs.push_back({"loss", loss_.value});
+    for (size_t o = 0; o < model_.outputs.size(); ++o) {
+      std::vector<Var> losses, predictions;
+      for (const Part& p : result_parts_) losses.push_back(p.output_losses[o]), predictions.push_back(p.predictions[o]);
+      if (model_.outputs.size() > 1) program().outputs.push_back({"loss:" + model_.outputs[o].name, (tree_sum(losses) * (1.0 / parts_)).value});
+      program().outputs.push_back({"prediction:" + model_.outputs[o].name, concat(predictions, 0).value});
+    }
+  }
+
+  const Model& model_;
+  const std::vector<OutputLoss>& losses_;
+  const Optimizer& optimizer_;
+  const StepOptions& options_;
+  TrainingProgram result_;
+  Graph& graph_;
+  WeightRegistry registry_;
+  int parts_ = 1, all_parts_ = 1;
+  std::vector<Var> inputs_, targets_;
+  Var learning_rate_, share_, step_, loss_, ok_;
+  std::vector<size_t> trainable_;  // indices into the registry
+  std::vector<Part> result_parts_;
+  std::vector<Var> gradients_;
+  std::vector<std::pair<size_t, Var>> statistics_;
+};
+
+void check_parts(const StepOptions& o) {
+  if (o.microbatches == 0) return;
+  const int per_rank = o.microbatches / o.ranks;
+  if (o.microbatches % o.ranks != 0 || (per_rank & (per_rank - 1)) != 0)
+    throw UserError(fmt::format("training.microbatches: {} parts over {} ranks: every rank needs the same power of two of parts (1, 2, 4, ...)", o.microbatches, o.ranks));
+}
+
+}  // namespace
+
+TrainingProgram build_training_program(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer, const StepOptions& options) {
+  check_parts(options);
+  return Builder(model, losses, optimizer, options).run();
+}
+
+TrainingProgram build_evaluation_program(const Model& model, const std::vector<OutputLoss>& losses, const Precision& precision) {
+  TrainingProgram result;
+  Program& program = result.program;
+  WeightRegistry registry;
+  BuildOptions build;
+  build.precision = precision;
+  const ModelGraph built = build_model(model, program.graph, registry, build);
+  program.inputs = built.inputs;
+  program.parameters = registry.parameters();
+  Var total;
+  std::vector<NamedValue> outputs;
+  for (size_t o = 0; o < built.outputs.size(); ++o) {
+    result.targets.push_back(target_type(losses[o].loss, built.outputs[o].value.type()));
+    const std::string name = "target:" + model.outputs[o].name;
+    const Var target = input(program.graph, name, result.targets[o]);
+    program.inputs.push_back({name, target.value});
+    const Var loss = build_loss(losses[o].loss, target, built.outputs[o].value, built.outputs[o].mask);
+    const Var weighted = loss * losses[o].weight;
+    total = total.valid() ? total + weighted : weighted;
+    if (built.outputs.size() > 1) outputs.push_back({"loss:" + model.outputs[o].name, loss.value});
+    outputs.push_back({"prediction:" + model.outputs[o].name, built.outputs[o].value.value});
+  }
+  program.outputs.push_back({"loss", total.value});
+  program.outputs.insert(program.outputs.end(), outputs.begin(), outputs.end());
+  return result;
+}
+
+}  // namespace dl
