@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -45,10 +44,11 @@ TEST_CASE("JSON log: one object per line, escaped") {
   Capture log({.level = LogLevel::kDebug, .format = LogFormat::kJson});
   log_debug("quote \" slash \\ line\nü \xff end");
   REQUIRE(log.lines.size() == 1);
-  const std::regex shape(R"re(\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"debug","message":"(.*)"\})re");
-  std::smatch match;
-  REQUIRE(std::regex_match(log.lines[0], match, shape));
-  CHECK(match[1] == R"(quote \" slash \\ line\u000aü \ufffd end)");
+  const std::string& line = log.lines[0];
+  std::string digits_as_zero = line.substr(0, 34);
+  for (char& c : digits_as_zero) c = c >= '0' && c <= '9' ? '0' : c;
+  CHECK(digits_as_zero == R"({"time":"0000-00-00T00:00:00.000Z")");
+  CHECK(line.substr(34) == R"(,"level":"debug","message":"quote \" slash \\ line\u000aü \ufffd end"})");
 }
 
 TEST_CASE("other ranks print only warnings, with their number") {

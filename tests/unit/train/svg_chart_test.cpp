@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -22,14 +22,28 @@ int count(const std::string& text, const std::string& part) {
 // Points of the polylines, in order.
 std::vector<std::vector<std::pair<double, double>>> polylines(const std::string& svg) {
   std::vector<std::vector<std::pair<double, double>>> lines;
-  const std::regex line("<polyline[^>]*points=\"([^\"]*)\""), point("([0-9.-]+),([0-9.-]+)");
-  for (std::sregex_iterator it(svg.begin(), svg.end(), line), end; it != end; ++it) {
-    const std::string points = (*it)[1];
+  for (size_t at = svg.find("<polyline"); at != std::string::npos; at = svg.find("<polyline", at + 1)) {
+    const size_t begin = svg.find("points=\"", at) + 8;
+    std::istringstream points(svg.substr(begin, svg.find('"', begin) - begin));
     lines.emplace_back();
-    for (std::sregex_iterator p(points.begin(), points.end(), point); p != end; ++p)
-      lines.back().emplace_back(std::stod((*p)[1]), std::stod((*p)[2]));
+    double x = 0, y = 0;
+    char comma = 0;
+    while (points >> x >> comma >> y) lines.back().emplace_back(x, y);
+    CHECK(points.eof());
   }
   return lines;
+}
+
+// Values of the attributes that place something: a stray nan or inf there hides it.
+std::vector<std::string> coordinate_attributes(const std::string& svg) {
+  std::vector<std::string> values;
+  for (const char* name : {" points=\"", " d=\"", " cx=\"", " cy=\"", " x=\"", " y=\""}) {
+    for (size_t at = svg.find(name); at != std::string::npos; at = svg.find(name, at + 1)) {
+      const size_t begin = svg.find('"', at) + 1;
+      values.push_back(svg.substr(begin, svg.find('"', begin) - begin));
+    }
+  }
+  return values;
 }
 
 LineChart chart_of(std::vector<std::optional<double>> values) {
@@ -121,8 +135,7 @@ TEST_CASE("nothing is drawn outside of the frame or as nan, whatever the numbers
       for (const auto& line : polylines(svg)) {
         for (const auto& [x, y] : line) CHECK((x >= 0 && x <= 460 && y >= 0 && y <= 230));
       }
-      const std::regex bad_coordinate("(points|d|cx|cy|x|y)=\"[^\"]*(nan|inf)");
-      CHECK_FALSE(std::regex_search(svg, bad_coordinate));
+      for (const std::string& value : coordinate_attributes(svg)) CHECK(value.find_first_of("naif") == std::string::npos);
     }
   }
   CHECK(render_chart(chart_of({})).empty());
