@@ -47,8 +47,8 @@ THIRD_PARTY = {
 # Of the compiler and the system: anywhere.
 SYSTEM = re.compile(
     r"[a-z_0-9]+$|(sys|linux|net|netinet|arpa)/[a-z_0-9]+\.h$|"
-    r"(cpuid|cxxabi|dirent|dlfcn|emmintrin|errno|execinfo|fcntl|ftw|glob|immintrin|limits|locale|math|malloc|omp|poll|pthread|pwd|sched|semaphore|"
-    r"setjmp|signal|spawn|stdarg|stddef|stdint|stdio|stdlib|string|strings|termios|time|ucontext|unistd|x86intrin)\.h$")
+    r"([a-z]+intrin|cpuid|cxxabi|dirent|dlfcn|errno|execinfo|fcntl|ftw|glob|limits|locale|math|malloc|omp|poll|pthread|pwd|sched|semaphore|"
+    r"setjmp|signal|spawn|stdarg|stddef|stdint|stdio|stdlib|string|strings|termios|time|ucontext|unistd)\.h$")
 HEAVY = ["CLI/", "Eigen/", "H5", "fmt/", "google/protobuf/", "hdf5", "nlohmann/json.hpp", "spdlog/", "yaml-cpp/"]
 # Data of another layer, not code: a backend may read the operator tables of ops/.
 OP_TABLES = re.compile(r"ops/([a-z0-9_]+\.(def|inc)|[a-z0-9_]*table[a-z0-9_]*\.h)$")
