@@ -86,9 +86,9 @@ class LineSink : public spdlog::sinks::base_sink<std::mutex> {
     // Lines of a message stay lines; every other control character is shown as '?'.
     std::string_view rest(message.payload.data(), message.payload.size());
     for (size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
-      line += printable(rest.substr(0, end)) + "\n";
+      line += safe_for_terminal(rest.substr(0, end)) + "\n";
     }
-    return line + printable(rest);
+    return line + safe_for_terminal(rest);
   }
 
   std::string json_line(const spdlog::details::log_msg& message) const {

@@ -98,7 +98,7 @@ std::string fit_to_width(std::string_view text, int columns, bool utf8) {
   return std::string(text.substr(0, bytes)) + (utf8 ? "…" : "~");
 }
 
-std::string printable(std::string_view text) {
+std::string safe_for_terminal(std::string_view text) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {

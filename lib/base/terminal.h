@@ -23,6 +23,6 @@ int display_width(std::string_view text);
 // Longest prefix of `text` (no colour codes) that takes at most `columns`; the end is replaced by "…" or "~" where it was cut.
 std::string fit_to_width(std::string_view text, int columns, bool utf8);
 // Control characters and invalid UTF-8 replaced by '?', so that a name from a file cannot steer the terminal.
-std::string printable(std::string_view text);
+std::string safe_for_terminal(std::string_view text);
 
 }  // namespace dl

@@ -26,7 +26,7 @@ double ratio(int64_t part, int64_t whole) {
 
 // Long names often differ at their end (n02085620-Chihuahua, class number 17), so the middle goes.
 std::string short_name(const std::string& full) {
-  const std::string name = printable(full);
+  const std::string name = safe_for_terminal(full);
   if (display_width(name) <= kMaxNameColumns) return escape_html(name);
   std::string tail = name;
   while (display_width(tail) > kMaxNameColumns / 2) tail.erase(0, static_cast<size_t>(decode_utf8(tail).size));
@@ -93,7 +93,7 @@ std::string heat_map(const ConfusionMatrix& matrix) {
   const double cell_width = numbered ? 44 : std::max(4.0, 640.0 / static_cast<double>(n)), cell_height = numbered ? 30 : cell_width;
   int name_columns = 1;
   for (const std::string& name : matrix.class_names)
-    name_columns = std::max(name_columns, std::min(display_width(printable(name)), kMaxNameColumns));
+    name_columns = std::max(name_columns, std::min(display_width(safe_for_terminal(name)), kMaxNameColumns));
   // Column names stand upright only where they do not fit side by side.
   const bool upright = name_columns * 7.5 > cell_width - 4;
   const double left = 30 + name_columns * 7.2, top = upright ? 34 + name_columns * 7.2 : 44;

@@ -41,7 +41,7 @@ std::string colored(const std::string& text, const char* code, bool color) {
 }
 
 Field log_field(const std::pair<std::string, double>& log, int rank) {
-  return {rank, printable(log.first) + " " + format_metric(log.second), !std::isfinite(log.second)};
+  return {rank, safe_for_terminal(log.first) + " " + format_metric(log.second), !std::isfinite(log.second)};
 }
 
 // Loss first, then the metrics in order; later ones are dropped first.

@@ -120,12 +120,12 @@ TEST_CASE("fit_to_width cuts between characters") {
   CHECK(fit_to_width("abc", 0, true).empty());
 }
 
-TEST_CASE("printable disarms escape sequences and bad bytes") {
-  CHECK(printable("loss\x1b[2J\n\x7f") == "loss?[2J??");
-  CHECK(printable("a\xc3(") == "a?(");
-  CHECK(printable("Verlust ü 损") == "Verlust ü 损");
-  CHECK(printable("\u202Eevil") == "?evil");
-  CHECK(printable("\u009b31m") == "?31m");
+TEST_CASE("safe_for_terminal disarms escape sequences and bad bytes") {
+  CHECK(safe_for_terminal("loss\x1b[2J\n\x7f") == "loss?[2J??");
+  CHECK(safe_for_terminal("a\xc3(") == "a?(");
+  CHECK(safe_for_terminal("Verlust ü 损") == "Verlust ü 损");
+  CHECK(safe_for_terminal("\u202Eevil") == "?evil");
+  CHECK(safe_for_terminal("\u009b31m") == "?31m");
 }
 
 TEST_CASE("decode_utf8 refuses overlong forms, surrogates and cut sequences") {
