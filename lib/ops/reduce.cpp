@@ -35,7 +35,7 @@ std::vector<Var> extreme_grad(const GradCall& call) {
   const Var x = call.inputs[0];
   const Var hit = cast(equal(x, spread(call, call.outputs[0])), x.dtype());
   const Ints& axes = call.attrs.integers("axes");
-  const Var count = reduce_sum(hit, axes, call.attrs.flag("keepdims"));
+  const Var count = axes.empty() ? hit : reduce_sum(hit, axes, call.attrs.flag("keepdims"));  // to the builder no axes are all
   return {hit * spread(call, call.douts[0] / count)};
 }
 
