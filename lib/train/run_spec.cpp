@@ -1,0 +1,130 @@
+#include "train/run_spec.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "spec/reader.h"
+#include "spec/yaml.h"
+
+namespace dl {
+namespace {
+
+std::vector<std::string> output_names(const Model& model) {
+  std::vector<std::string> names;
+  for (const ModelOutput& o : model.outputs) names.push_back(o.name);
+  return names;
+}
+
+CheckpointPolicy read_checkpoints(const spec::Node* node, const std::string& path, spec::Problems& problems) {
+  CheckpointPolicy policy;
+  static const spec::Node kNone;
+  spec::Reader reader(node ? *node : kNone, path, problems);
+  policy.epochs = reader.get_int("epochs", policy.epochs, {0, int64_t{1} << 40});
+  policy.steps = reader.get_int("steps", policy.steps, {0, int64_t{1} << 40});
+  policy.seconds = reader.get_float("seconds", policy.seconds, {0, 1e9});
+  policy.keep = reader.get_int("keep", policy.keep, {1, 10'000});
+  static constexpr std::string_view kActions[] = {"warn", "stop"};
+  policy.stop_on_error = reader.get_choice("on_error", kActions, "warn") == "stop";
+  reader.finish();
+  return policy;
+}
+
+// Names that may appear in the logs, for callbacks that monitor one.
+std::vector<std::string> log_names(const RunSpec& spec) {
+  const std::vector<std::string> outputs = output_names(spec.model);
+  std::vector<std::string> names = {"loss"};
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    if (outputs.size() > 1) names.push_back(outputs[o] + "_loss");
+    if (o < spec.training.metrics.size())
+      for (const MetricSpec& m : spec.training.metrics[o]) names.push_back(metric_log_name(m, outputs.size() > 1 ? outputs[o] : ""));
+  }
+  for (size_t i = names.size(); i-- > 0;) names.push_back("val_" + names[i]);
+  return names;
+}
+
+void read_training(const spec::Node* node, RunSpec& spec, const std::string& base_dir, spec::Problems& problems) {
+  static const spec::Node kNone;
+  TrainingSpec& t = spec.training;
+  spec::Reader reader(node ? *node : kNone, "training", problems);
+  const std::vector<std::string> outputs = output_names(spec.model);
+  const spec::Node* loss = reader.get("loss");
+  const spec::Node* weights = reader.get("loss_weights");
+  if (loss && !loss->is_null()) {
+    t.losses = read_losses(*loss, weights, outputs, "training", problems);
+  } else {
+    reader.report("loss", "required key is missing; for example sparse_categorical_crossentropy or mse");
+  }
+  static const spec::Node kAdam = spec::Node::string("adam");
+  const spec::Node* optimizer = reader.get("optimizer");
+  t.optimizer = read_optimizer(optimizer && !optimizer->is_null() ? *optimizer : kAdam, "training.optimizer", problems);
+  if (t.optimizer.def) t.schedule = read_schedule(t.optimizer.learning_rate, "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
+  const spec::Node* metrics = reader.get("metrics");
+  t.metrics.resize(outputs.size());
+  if (metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
+  t.batch_size = reader.get_int("batch_size", 32, {1, 1 << 24});
+  t.epochs = reader.get_int("epochs", 1, {1, 1 << 30});
+  t.seed = reader.get_int("seed", 0, {0, INT64_MAX});
+  const std::string precision = reader.get_string("precision", "float32");
+  if (const auto parsed = parse_precision(precision)) {
+    t.precision = *parsed;
+  } else {
+    reader.report("precision", fmt::format("'{}' is not a precision; allowed: float32, bfloat16, float64", precision));
+  }
+  static constexpr std::string_view kDeterminism[] = {"same_threads", "strict"};
+  t.strict = reader.get_choice("deterministic", kDeterminism, "same_threads") == "strict";
+  t.microbatches = reader.get_int("microbatches", 0, {0, 4096});
+  if (t.microbatches > 0 && t.batch_size % t.microbatches != 0)
+    reader.report("microbatches", fmt::format("batch_size {} is not a multiple of {} micro-batches", t.batch_size, t.microbatches));
+  static constexpr std::string_view kPolicies[] = {"stop", "skip", "rollback"};
+  const std::string policy = reader.get_choice("on_nan", kPolicies, "stop");
+  t.on_nan = policy == "skip" ? NanPolicy::kSkip : policy == "rollback" ? NanPolicy::kRollback : NanPolicy::kStop;
+  t.initial_weights = reader.get_string("initial_weights", "");
+  if (!t.initial_weights.empty() && t.initial_weights[0] != '/' && !base_dir.empty()) t.initial_weights = base_dir + "/" + t.initial_weights;
+  t.checkpoints = read_checkpoints(reader.get("checkpoints"), "training.checkpoints", problems);
+  t.log_steps = reader.get_bool("log_steps", false);
+  if (const spec::Node* callbacks = reader.get("callbacks"); callbacks && !callbacks->is_null())
+    t.callbacks = read_callbacks(*callbacks, "training.callbacks", log_names(spec), problems);
+  reader.finish();
+}
+
+RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& base_dir) {
+  spec::expand_environment(root);
+  RunSpec spec;
+  spec.name = std::filesystem::path(file).stem().string();
+  spec::Problems problems;
+  spec::Reader reader(root, "", problems);
+  if (const spec::Node* model = reader.get("model"); model && !model->is_null()) {
+    spec.model = parse_model(*model, base_dir, problems);
+  } else {
+    reader.report("model", "required key is missing: the path of a model file, or the model itself");
+  }
+  if (const spec::Node* data = reader.get("data"); data && !data->is_null()) {
+    spec.data = parse_data(*data, "data", base_dir, problems);
+    spec.has_data = true;
+  } else {
+    reader.report("data", "required key is missing: what to train on, see dltool-spec(5)");
+  }
+  read_training(reader.get("training"), spec, base_dir, problems);
+  spec.output = reader.get_string("output", "runs/" + spec.name);
+  reader.finish();
+  problems.throw_if_any();
+  spec.resolved = std::move(root);
+  return spec;
+}
+
+}  // namespace
+
+RunSpec load_run_spec(const std::string& path, const std::vector<std::string>& overrides) {
+  spec::Node root = spec::load_yaml(path);
+  for (const std::string& assignment : overrides) spec::apply_override(root, assignment);
+  return parse_tree(std::move(root), path, std::filesystem::path(path).parent_path().string());
+}
+
+RunSpec parse_run_spec(const std::string& text, const std::string& origin, const std::vector<std::string>& overrides) {
+  spec::Node root = spec::parse_yaml(text, origin);
+  for (const std::string& assignment : overrides) spec::apply_override(root, assignment);
+  return parse_tree(std::move(root), origin, "");
+}
+
+}  // namespace dl

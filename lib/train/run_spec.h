@@ -1,0 +1,62 @@
+// RunSpec: a validated run file (design: model, data, training, output). dltool-spec(5) describes it.
+// Who uses it: train, eval, bench and --explain. Parsing reports every problem of the file at once and touches no data.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/config.h"
+#include "layers/losses.h"
+#include "layers/model.h"
+#include "spec/node.h"
+#include "train/callback.h"
+#include "train/metric.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace dl {
+
+enum class NanPolicy { kStop, kSkip, kRollback };
+
+struct CheckpointPolicy {
+  int64_t epochs = 1;   // every so many epochs; 0: never for this reason
+  int64_t steps = 0;    // every so many steps
+  double seconds = 0;   // at least this often
+  int64_t keep = 3;     // newest ones kept; the best is kept besides
+  bool stop_on_error = false;  // a checkpoint that cannot be written ends the run (exit 4); else a warning, and training goes on
+};
+
+struct TrainingSpec {
+  std::vector<OutputLoss> losses;  // one per model output
+  Optimizer optimizer;
+  Schedule schedule;
+  std::vector<std::vector<MetricSpec>> metrics;  // per model output
+  std::vector<Callback> callbacks;
+  int64_t batch_size = 32;
+  int64_t epochs = 1;
+  int64_t seed = 0;
+  Precision precision;
+  bool strict = false;            // deterministic: strict
+  int64_t microbatches = 0;
+  NanPolicy on_nan = NanPolicy::kStop;
+  std::string initial_weights;    // a checkpoint or .npz by parameter name; "" = initialisers
+  CheckpointPolicy checkpoints;
+  bool log_steps = false;         // metrics.jsonl gets a line per step
+};
+
+struct RunSpec {
+  std::string name;      // of the file, without folder and suffix
+  spec::Node resolved;   // the file with overrides, variables and defaults; what --print-config writes
+  Model model;
+  DataSpec data;
+  bool has_data = false;
+  TrainingSpec training;
+  std::string output;
+};
+
+// Loads the file, applies overrides ("training.epochs=3") and variables, validates. UserError with all problems.
+RunSpec load_run_spec(const std::string& path, const std::vector<std::string>& overrides);
+// From a resolved text, such as a checkpoint holds. `origin` names it in messages.
+RunSpec parse_run_spec(const std::string& text, const std::string& origin, const std::vector<std::string>& overrides = {});
+
+}  // namespace dl
