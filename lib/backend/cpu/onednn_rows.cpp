@@ -1,7 +1,16 @@
+#include "backend/cpu/onednn_rows.h"
+
 #include "backend/cpu/rows.h"
 
 namespace dl::cpu {
 
-std::span<const KernelRow> onednn_rows() { return {}; }
+std::span<const KernelRow> onednn_rows() {
+  static const std::vector<KernelRow> rows = [] {
+    std::vector<KernelRow> all;
+    append_onednn_conv(all);
+    return all;
+  }();
+  return rows;
+}
 
 }  // namespace dl::cpu
