@@ -75,7 +75,7 @@ void report_error(const Error& error, bool json) {
       text = "dltool: ";
     for (size_t begin = 0; begin <= message.size();) {  // one line per problem; names in them may hold control characters
       size_t end = std::min(message.find('\n', begin), message.size());
-      text += printable(std::string_view(message).substr(begin, end - begin)) + "\n";
+      text += safe_for_terminal(std::string_view(message).substr(begin, end - begin)) + "\n";
       begin = end + 1;
     }
   }
