@@ -1,5 +1,6 @@
 #include "autodiff/gradient.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "ops/builders.h"
@@ -17,15 +18,17 @@ std::vector<char> find_dependents(const Graph& graph, std::span<const Var> wrt, 
   return depends;
 }
 
-std::vector<Var> differentiate(const GradCall& call, const Node& node);
+// With `partial`, the values of `wrt` are taken as independent: what one of them owes to another is not followed.
+std::vector<Var> accumulate(Var y, std::span<const Var> wrt, Var dy, bool partial);
 
-// The gradient of a composed operator is that of its lowering.
+// The gradient of a composed operator is that of its lowering. Operands may depend on each other (an activation and its mean); each
+// gets its own part, and the caller goes on from there.
 std::vector<Var> differentiate_lowering(const GradCall& call, const Node& node) {
   const std::vector<Var> lowered = node.op->lower({call.graph, node.attrs, call.inputs, node.types});
   std::vector<Var> total(call.inputs.size());
   for (size_t i = 0; i < call.douts.size(); ++i) {
     if (!call.douts[i].valid()) continue;
-    const std::vector<Var> part = gradient(lowered[i], call.inputs, call.douts[i]);
+    const std::vector<Var> part = accumulate(lowered[i], call.inputs, call.douts[i], true);
     for (size_t k = 0; k < part.size(); ++k) total[k] = total[k].valid() ? total[k] + part[k] : part[k];
   }
   return total;
@@ -38,9 +41,7 @@ std::vector<Var> differentiate(const GradCall& call, const Node& node) {
   return std::vector<Var>(call.inputs.size());
 }
 
-}  // namespace
-
-std::vector<Var> gradient(Var y, std::span<const Var> wrt, Var dy) {
+std::vector<Var> accumulate(Var y, std::span<const Var> wrt, Var dy, bool partial) {
   Graph& graph = *y.graph;
   const std::vector<char> depends = find_dependents(graph, wrt, y.value.node);
   std::unordered_map<Value, Var, ValueHash> adjoint;
@@ -52,7 +53,8 @@ std::vector<Var> gradient(Var y, std::span<const Var> wrt, Var dy) {
     GradCall call{graph, node.attrs, {}, {}, {}};
     bool reached = false;
     for (uint32_t k = 0; k < node.types.size(); ++k) {
-      const auto it = adjoint.find({i, k});
+      const bool stop = partial && std::any_of(wrt.begin(), wrt.end(), [&](const Var& x) { return x.value == Value{i, k}; });
+      const auto it = stop ? adjoint.end() : adjoint.find({i, k});
       call.outputs.push_back({&graph, {i, k}});
       call.douts.push_back(it == adjoint.end() ? Var{} : it->second);
       reached = reached || it != adjoint.end();
@@ -82,5 +84,9 @@ std::vector<Var> gradient(Var y, std::span<const Var> wrt, Var dy) {
   }
   return result;
 }
+
+}  // namespace
+
+std::vector<Var> gradient(Var y, std::span<const Var> wrt, Var dy) { return accumulate(y, wrt, dy, false); }
 
 }  // namespace dl
