@@ -26,7 +26,6 @@ std::vector<MaskedVar> build_call(LayerContext& context, std::vector<MaskedVar> 
   std::vector<MaskedVar> outputs = def.build(context, inputs);
   if (def.masking == Masking::kPass)
     for (MaskedVar& output : outputs) output.mask = inputs[0].mask;
-  // Pooling over time consumes the mask rather than losing it.
   if (masked && def.masking == Masking::kDrop)
     context.warn(fmt::format("{} does not pass masks on; later layers see every step", def.class_name));
   if (context.training() && context.config().has("activity_regularizer") && context.config().given("activity_regularizer"))

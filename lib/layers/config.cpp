@@ -199,7 +199,7 @@ spec::Node read_key(spec::Reader& reader, const ConfigKey& key) {
       reader.report(key.name, "is not supported yet; leave it out");
       return key.fallback;
     case KeyKind::kActivation: {
-      if (value.is_null()) return spec::Node::string("linear");
+      if (value.is_null() || (given && given->is_null())) return spec::Node::string("linear");
       if (!value.is_string()) break;
       const auto names = activation_names();
       if (std::find(names.begin(), names.end(), value.as_string()) != names.end()) return value;

@@ -5,8 +5,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "layers/expression_builder.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
+#include "spec/expression.h"
 
 namespace dl {
 
@@ -170,6 +172,11 @@ Loss read_loss(const spec::Node& node, const std::string& path, spec::Problems& 
   if (const spec::Node* expression = node.find("expression")) {
     if (expression->is_string() && node.entries().size() == 1) {
       loss.expression = expression->as_string();
+      try {
+        spec::parse_expression(loss.expression);
+      } catch (const UserError& error) {
+        problems.add(expression->place(), join_path(path, "expression"), error.what());
+      }
       return loss;
     }
     problems.add(expression->place(), join_path(path, "expression"), "must be text over y_true and y_pred, and nothing beside it");
@@ -253,10 +260,12 @@ Var find_logits(Var y_pred, const std::string& op_name) {
 }
 
 Var loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
-  DL_CHECK(loss.def, "a loss given as an expression needs expression_builder");
   const DType dtype = y_pred.dtype() == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   y_pred = cast(y_pred, dtype);
   try {
+    if (!loss.def)
+      return build_expression(*y_pred.graph, spec::parse_expression(loss.expression),
+                              {{"y_true", cast(y_true, dtype)}, {"y_pred", y_pred}});
     if (loss.def->sparse) {
       if (y_true.rank() == y_pred.rank() && y_true.dim(-1) == Dim(1)) y_true = squeeze(y_true, {-1});
       if (!is_integer(y_true.dtype())) y_true = cast(y_true, DType::kInt64);

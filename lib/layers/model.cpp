@@ -422,8 +422,7 @@ std::vector<AdaptRequest> layers_to_adapt(const Model& model) {
   for (const LayerCall& call : model.calls) {
     const Layer& layer = *model.layers[call.layer];
     if (!layer.def->adapts || layer.config.given("mean") || !seen.insert(call.layer).second) continue;
-    const std::vector<int64_t> axes = layer.config.given("axis") ? layer.config.integers("axis") : std::vector<int64_t>();
-    requests.push_back({layer.name, call.inputs[0], axes, layer.name + "/mean", layer.name + "/variance", layer.name + "/count"});
+    requests.push_back({layer.name, call.inputs[0], layer.config.integers("axis"), layer.name + "/mean", layer.name + "/variance"});
   }
   return requests;
 }

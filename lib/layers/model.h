@@ -65,9 +65,9 @@ Model model_up_to(const Model& model, const ModelRef& ref);
 // A Normalization layer whose statistics come from the training data.
 struct AdaptRequest {
   std::string layer;
-  ModelRef input;                     // whose data to take: model_up_to(model, input)
-  std::vector<int64_t> axes;          // that keep their own statistics, as in the config (may be negative)
-  std::string mean, variance, count;  // weights to fill
+  ModelRef input;              // whose data to take: model_up_to(model, input)
+  std::vector<int64_t> axes;   // that keep their own statistics, as in the config (may be negative)
+  std::string mean, variance;  // weights to fill
 };
 std::vector<AdaptRequest> layers_to_adapt(const Model& model);
 

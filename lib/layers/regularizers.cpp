@@ -30,7 +30,7 @@ spec::Node read_regularizer(const spec::Node& node, const std::string& path, spe
     if (row.l1 >= 0) keys.push_back(float_key("l1", row.l1, 0));
     if (row.l2 >= 0) keys.push_back(float_key("l2", row.l2, 0));
     static const spec::Node kEmpty = spec::Node::map({});
-    spec::Reader reader(named->config ? *named->config : kEmpty, join_path(path, row.class_name), problems);
+    spec::Reader reader(named->config ? *named->config : kEmpty, join_path(path, named->name), problems);
     const Config config = read_config(reader, keys);
     reader.finish();
     return spec::Node::map({{"class_name", spec::Node::string(row.class_name)}, {"config", config.values()}});

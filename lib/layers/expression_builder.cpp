@@ -1,0 +1,316 @@
+#include "layers/expression_builder.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "layers/activations.h"
+#include "ops/builders.h"
+#include "ops/nn.h"
+#include "spec/reader.h"
+
+namespace dl {
+
+using spec::Expr;
+
+namespace {
+
+// A number known while building, a value of the graph, or a list (an argument such as axis=[1, 2]).
+struct Operand {
+  std::optional<double> number;
+  Var var = {};
+  std::vector<Operand> items = {};
+  bool is_list = false;
+};
+
+Operand number_operand(double value) { return {.number = value}; }
+Operand var_operand(Var var) { return {.number = {}, .var = var}; }
+
+[[noreturn]] void fail(const Expr& at, const std::string& message) {
+  throw UserError(fmt::format("expression, column {}: {}", at.column, message));
+}
+
+struct UnaryRow {
+  std::string_view name;
+  Var (*build)(Var);
+};
+struct BinaryRow {
+  std::string_view name;
+  Var (*build)(Var, Var);
+};
+
+#define DL_UNARY(name, value, grad) {#name, static_cast<Var (*)(Var)>(&dl::name)},
+#define DL_BINARY(name, value, grad_a, grad_b)
+#define DL_COMPARE(name, value)
+constexpr UnaryRow kUnary[] = {
+#include "ops/elementwise.def"
+    {"stop_gradient", &stop_gradient},
+    {"logical_not", &logical_not},
+};
+#undef DL_UNARY
+#undef DL_BINARY
+#undef DL_COMPARE
+
+#define DL_UNARY(name, value, grad)
+#define DL_BINARY(name, value, grad_a, grad_b) {#name, static_cast<Var (*)(Var, Var)>(&dl::name)},
+#define DL_COMPARE(name, value) {#name, static_cast<Var (*)(Var, Var)>(&dl::name)},
+constexpr BinaryRow kBinary[] = {
+#include "ops/elementwise.def"
+    {"logical_and", &logical_and},
+    {"logical_or", &logical_or},
+};
+#undef DL_UNARY
+#undef DL_BINARY
+#undef DL_COMPARE
+
+struct ReductionRow {
+  std::string_view name;
+  Var (*build)(Var, std::vector<int64_t>, bool);
+};
+constexpr ReductionRow kReductions[] = {
+    {"sum", &reduce_sum}, {"mean", &reduce_mean}, {"max", &reduce_max}, {"min", &reduce_min}, {"prod", &reduce_prod},
+};
+
+// Operators of the grammar, as the function that computes them.
+constexpr std::pair<std::string_view, std::string_view> kInfix[] = {{"+", "add"},         {"-", "sub"},       {"*", "mul"},
+                                                                    {"/", "div"},         {"**", "pow"},      {"<", "less"},
+                                                                    {"<=", "less_equal"}, {">", "greater"},   {">=", "greater_equal"},
+                                                                    {"==", "equal"},      {"!=", "not_equal"}};
+
+template <class Row, size_t kCount>
+const Row* find_row(const Row (&rows)[kCount], std::string_view name) {
+  for (const Row& row : rows)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+class Builder {
+ public:
+  Builder(Graph& graph, const std::map<std::string, Var>& variables) : graph_(graph), variables_(variables) {}
+
+  Operand build(const Expr& e) {
+    switch (e.kind) {
+      case Expr::Kind::kNumber:
+        return number_operand(e.number);
+      case Expr::Kind::kName:
+        return name(e);
+      case Expr::Kind::kList: {
+        Operand list;
+        list.is_list = true;
+        for (const Expr& item : e.args) list.items.push_back(build(item));
+        return list;
+      }
+      case Expr::Kind::kUnary: {
+        const Operand x = build(e.args[0]);
+        if (e.name == "+") return x;
+        return x.number ? number_operand(-*x.number) : var_operand(-value(x, e.args[0]));
+      }
+      case Expr::Kind::kBinary:
+        return infix(e);
+      case Expr::Kind::kCall:
+        return call(e);
+    }
+    return {};
+  }
+
+  // A number becomes a scalar constant; of the type of `like` where there is one.
+  Var value(const Operand& operand, const Expr& at, Var like = {}) {
+    if (operand.is_list) fail(at, "a list is allowed as an argument such as axis=[1, 2] only");
+    if (!operand.number) return operand.var;
+    return scalar(graph_, like.valid() ? like.dtype() : default_dtype(), *operand.number);
+  }
+
+ private:
+  DType default_dtype() const {
+    for (const auto& [variable, var] : variables_)
+      if (is_float(var.dtype())) return var.dtype();
+    return DType::kFloat32;
+  }
+
+  Operand name(const Expr& e) {
+    if (const auto found = variables_.find(e.name); found != variables_.end()) return var_operand(found->second);
+    if (e.name == "pi") return number_operand(std::numbers::pi);
+    if (e.name == "e") return number_operand(std::numbers::e);
+    std::vector<std::string_view> names = {"pi", "e"};
+    for (const auto& [variable, var] : variables_) names.emplace_back(variable);
+    fail(e, fmt::format("unknown name '{}'{}", e.name, spec::suggestion(e.name, names)));
+  }
+
+  Operand infix(const Expr& e) {
+    const Operand a = build(e.args[0]), b = build(e.args[1]);
+    if (a.number && b.number) {
+      if (e.name == "+") return number_operand(*a.number + *b.number);
+      if (e.name == "-") return number_operand(*a.number - *b.number);
+      if (e.name == "*") return number_operand(*a.number * *b.number);
+      if (e.name == "/") return number_operand(*a.number / *b.number);
+      if (e.name == "**") return number_operand(std::pow(*a.number, *b.number));
+    }
+    // Powers people write most: exact, and their gradient is defined for negative x.
+    if (e.name == "**" && b.number && !a.number) {
+      const Var x = value(a, e.args[0]);
+      if (*b.number == 1) return a;
+      if (*b.number == 2) return var_operand(square(x));
+      if (*b.number == 3) return var_operand(x * square(x));
+      if (*b.number == 0.5) return var_operand(sqrt(x));
+      if (*b.number == -1) return var_operand(reciprocal(x));
+    }
+    for (const auto& [sign, function] : kInfix)
+      if (sign == e.name) return var_operand(binary(*find_row(kBinary, function), a, b, e));
+    fail(e, fmt::format("'{}' is not supported", e.name));
+  }
+
+  Var binary(const BinaryRow& row, const Operand& a, const Operand& b, const Expr& e) {
+    const Var x = value(a, e.args[0], b.var), y = value(b, e.args[1], a.var);
+    if (x.dtype() == y.dtype()) return row.build(x, y);
+    // y_true of integers against y_pred of floats: the float type wins.
+    const DType dtype = is_float(x.dtype()) ? x.dtype() : y.dtype();
+    return row.build(cast(x, dtype), cast(y, dtype));
+  }
+
+  // ---- calls
+  const Expr* argument(const Expr& e, size_t position, std::string_view keyword) const {
+    if (const Expr* named = e.find(keyword)) return named;
+    return position < e.args.size() && e.args[position].keyword.empty() ? &e.args[position] : nullptr;
+  }
+
+  void require(const Expr& e, size_t min, size_t max, std::initializer_list<std::string_view> keywords = {}) const {
+    if (e.args.size() < min || e.args.size() > max)
+      fail(e, min == max ? fmt::format("{} takes {} argument(s), got {}", e.name, min, e.args.size())
+                         : fmt::format("{} takes {} to {} arguments, got {}", e.name, min, max, e.args.size()));
+    for (const Expr& arg : e.args) {
+      bool known = arg.keyword.empty();
+      for (std::string_view keyword : keywords) known |= arg.keyword == keyword;
+      if (!known) fail(arg, fmt::format("{} has no argument '{}'", e.name, arg.keyword));
+    }
+    for (size_t i = 0; i < min; ++i)
+      if (!e.args[i].keyword.empty()) fail(e.args[i], fmt::format("argument {} of {} goes without a name", i + 1, e.name));
+  }
+
+  double number(const Expr& at) {
+    const Operand operand = build(at);
+    if (!operand.number) fail(at, "must be a number");
+    return *operand.number;
+  }
+  int64_t integer(const Expr& at) {
+    const double value = number(at);
+    if (value != std::floor(value) || std::abs(value) > 1e9) fail(at, "must be an integer");
+    return static_cast<int64_t>(value);
+  }
+  std::vector<int64_t> integers(const Expr& at) {
+    if (at.kind != Expr::Kind::kList) return {integer(at)};
+    std::vector<int64_t> values;
+    for (const Expr& item : at.args) values.push_back(integer(item));
+    return values;
+  }
+  int64_t integer_or(const Expr* at, int64_t fallback) { return at ? integer(*at) : fallback; }
+  Var var(const Expr& at) { return value(build(at), at); }
+
+  Operand call(const Expr& e) {
+    try {
+      return var_operand(call_builder(e));
+    } catch (UserError& error) {
+      if (!std::string_view(error.what()).starts_with("expression, ")) error.add_context(fmt::format("expression, column {}", e.column));
+      throw;
+    }
+  }
+
+  Var call_builder(const Expr& e) {
+    if (const auto* row = find_row(kReductions, e.name)) {
+      require(e, 1, 3, {"axis", "keepdims"});
+      const Expr *axis = argument(e, 1, "axis"), *keepdims = argument(e, 2, "keepdims");
+      return row->build(var(e.args[0]), axis ? integers(*axis) : std::vector<int64_t>(), keepdims && integer(*keepdims) != 0);
+    }
+    if (const auto* row = find_row(kUnary, e.name)) {
+      require(e, 1, 1);
+      return row->build(var(e.args[0]));
+    }
+    if (const auto* row = find_row(kBinary, e.name)) {
+      require(e, 2, 2);
+      return binary(*row, build(e.args[0]), build(e.args[1]), e);
+    }
+    if (const std::optional<Var> result = shape_call(e)) return *result;
+    for (std::string_view activation : activation_names()) {
+      if (activation != e.name) continue;
+      require(e, 1, 1);
+      return apply_activation(activation, var(e.args[0]));
+    }
+    fail(e, fmt::format("unknown function '{}'{}", e.name, spec::suggestion(e.name, function_names())));
+  }
+
+  std::optional<Var> shape_call(const Expr& e) {
+    if (e.name == "softmax" || e.name == "log_softmax") {
+      require(e, 1, 2, {"axis"});
+      const int64_t axis = integer_or(argument(e, 1, "axis"), -1);
+      return e.name == "softmax" ? softmax(var(e.args[0]), axis) : log_softmax(var(e.args[0]), axis);
+    }
+    if (e.name == "where") {
+      require(e, 3, 3);
+      const Operand a = build(e.args[1]), b = build(e.args[2]);
+      return select(var(e.args[0]), value(a, e.args[1], b.var), value(b, e.args[2], a.var));
+    }
+    if (e.name == "clip") {
+      require(e, 3, 3);
+      return clip(var(e.args[0]), number(e.args[1]), number(e.args[2]));
+    }
+    if (e.name == "argmax") {
+      require(e, 1, 2, {"axis"});
+      return arg_max(var(e.args[0]), integer_or(argument(e, 1, "axis"), -1));
+    }
+    if (e.name == "matmul") {
+      require(e, 2, 2);
+      return matmul(var(e.args[0]), var(e.args[1]));
+    }
+    if (e.name == "transpose") {
+      require(e, 2, 2);
+      return transpose(var(e.args[0]), integers(e.args[1]));
+    }
+    if (e.name == "reshape") {
+      require(e, 2, 2);
+      const std::vector<int64_t> sizes = integers(e.args[1]);
+      return reshape(var(e.args[0]), Shape(sizes.begin(), sizes.end()));
+    }
+    if (e.name == "expand_dims" || e.name == "reverse") {
+      require(e, 2, 2, {"axis"});
+      const int64_t axis = integer(*argument(e, 1, "axis"));
+      return e.name == "reverse" ? reverse(var(e.args[0]), axis) : expand_dims(var(e.args[0]), axis);
+    }
+    if (e.name == "squeeze") {
+      require(e, 2, 2, {"axis"});
+      return squeeze(var(e.args[0]), integers(*argument(e, 1, "axis")));
+    }
+    if (e.name == "concat") {
+      require(e, 1, 2, {"axis"});
+      if (e.args[0].kind != Expr::Kind::kList) fail(e.args[0], "concat takes a list: concat([a, b], axis=-1)");
+      std::vector<Var> parts;
+      for (const Expr& part : e.args[0].args) parts.push_back(var(part));
+      return concat(parts, integer_or(argument(e, 1, "axis"), -1));
+    }
+    return std::nullopt;
+  }
+
+  static std::vector<std::string_view> function_names() {
+    std::vector<std::string_view> names = {"softmax",   "log_softmax", "where",       "clip",    "argmax",  "matmul",
+                                           "transpose", "reshape",     "expand_dims", "reverse", "squeeze", "concat"};
+    for (const auto& row : kUnary) names.push_back(row.name);
+    for (const auto& row : kBinary) names.push_back(row.name);
+    for (const auto& row : kReductions) names.push_back(row.name);
+    for (std::string_view name : activation_names()) names.push_back(name);
+    return names;
+  }
+
+  Graph& graph_;
+  const std::map<std::string, Var>& variables_;
+};
+
+}  // namespace
+
+Var build_expression(Graph& graph, const Expr& expression, const std::map<std::string, Var>& variables) {
+  Builder builder(graph, variables);
+  return builder.value(builder.build(expression), expression);
+}
+
+}  // namespace dl

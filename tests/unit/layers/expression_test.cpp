@@ -1,0 +1,95 @@
+// Expressions become the operators one would write by hand; errors carry the column.
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "layers/activations.h"
+#include "layers/expression_builder.h"
+#include "layers/losses.h"
+#include "ops/builders.h"
+#include "ops/nn.h"
+#include "unit/layers/helpers.h"
+
+namespace dl {
+namespace {
+
+struct Fixture {
+  Graph g;
+  Var x = input(g, "x", {DType::kFloat32, {Dim::symbol("batch"), 4}});
+  Var y = input(g, "y", {DType::kFloat32, {Dim::symbol("batch"), 4}});
+  Var build(const std::string& text) { return build_expression(g, spec::parse_expression(text), {{"x", x}, {"y", y}}); }
+  // Hash-consing makes equal expressions the same node.
+  bool same(const std::string& text, Var expected) { return build(text).value == expected.value; }
+};
+
+}  // namespace
+
+TEST_CASE("expressions build what their text says") {
+  Fixture f;
+  const Var x = f.x, y = f.y;
+  CHECK(f.same("x * sigmoid(1.702 * x)", x * sigmoid(scalar(f.g, DType::kFloat32, 1.702) * x)));
+  CHECK(f.same("-(x - y) / 2", neg(x - y) / scalar(f.g, DType::kFloat32, 2)));
+  CHECK(f.same("x ** 2", square(x)));
+  CHECK(f.same("x ** y", pow(x, y)));
+  CHECK(f.same("mean(abs(x - y), axis=-1)", reduce_mean(abs(x - y), {-1})));
+  CHECK(f.same("sum(x, axis=[0, 1], keepdims=1)", reduce_sum(x, {0, 1}, true)));
+  CHECK(f.same("max(x)", reduce_max(x)));
+  CHECK(f.same("where(x > y, x, 0)", select(greater(x, y), x, scalar(f.g, DType::kFloat32, 0))));
+  CHECK(f.same("maximum(x, y)", maximum(x, y)));
+  CHECK(f.same("clip(x, 0, 2 * pi)", clip(x, 0, 2 * 3.14159265358979323846)));
+  CHECK(f.same("softmax(x)", softmax(x)));
+  CHECK(f.same("gelu(x)", apply_activation("gelu", x)));
+  CHECK(f.same("concat([x, y], axis=1)", concat({x, y}, 1)));
+  CHECK(f.same("matmul(x, transpose(y, [1, 0]))", matmul(x, transpose(y, {1, 0}))));
+  CHECK(f.same("1 + 2 * 3", scalar(f.g, DType::kFloat32, 7)));
+  CHECK(f.same("stop_gradient(x)", stop_gradient(x)));
+}
+
+TEST_CASE("what does not fit is refused with its column") {
+  Fixture f;
+  CHECK_THROWS_WITH_AS(f.build("x + z"), doctest::Contains("expression, column 5: unknown name 'z'"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("x + sigmiod(x)"), "expression, column 5: unknown function 'sigmiod' (did you mean 'sigmoid'?)", UserError);
+  CHECK_THROWS_WITH_AS(f.build("clip(x)"), "expression, column 1: clip takes 3 argument(s), got 1", UserError);
+  CHECK_THROWS_WITH_AS(f.build("sum(x, axs=1)"), doctest::Contains("sum has no argument 'axs'"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("sum(x, axis=x)"), doctest::Contains("must be a number"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("sum(x, axis=3)"), doctest::Contains("expression, column 1"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("matmul(x, y)"), doctest::Contains("expression, column 1: matmul"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("[x, y]"), doctest::Contains("a list is allowed as an argument"), UserError);
+}
+
+TEST_CASE("a bad expression of a layer or loss is reported with the file's place") {
+  CHECK(problems_of("inputs: {x: [4]}\nlayers:\n  - Lambda: {expression: 'x +'}\n").find("m.yaml:3:") == 0);
+  CHECK_THROWS_WITH_AS(Built("inputs: {x: [4]}\nlayers:\n  - Lambda: {expression: 'x + q'}\n"),
+                       doctest::Contains("m.yaml:3:5: layer 'lambda': expression, column 5"), UserError);
+  spec::Problems problems;
+  read_loss(spec::parse_yaml("{expression: 'square(y_true -'}", "l.yaml"), "loss", problems);
+  CHECK(problems.lines().size() == 1);
+}
+
+TEST_CASE("losses: names, aliases and per-output forms") {
+  spec::Problems problems;
+  const std::vector<std::string> names = {"a", "b"};
+  CHECK(read_losses(spec::parse_yaml("mse", "l"), nullptr, names, "loss", problems)[1].loss.name() == "mean_squared_error");
+  const spec::Node weights = spec::parse_yaml("{b: 0.5}", "l");
+  const auto losses = read_losses(spec::parse_yaml("{a: mae, b: {Huber: {delta: 2}}}", "l"), &weights, names, "loss", problems);
+  CHECK(losses[0].loss.name() == "mean_absolute_error");
+  CHECK(losses[1].loss.config.real("delta") == 2);
+  CHECK(losses[1].weight == 0.5);
+  CHECK(problems.empty());
+  read_losses(spec::parse_yaml("{a: mae, c: mse}", "l"), nullptr, names, "loss", problems);
+  CHECK(problems.lines().size() == 2);  // c is no output, b has no loss
+  spec::Problems typo;
+  read_loss(spec::parse_yaml("mean_squared_eror", "l.yaml"), "training.loss", typo);
+  REQUIRE(typo.lines().size() == 1);
+  CHECK(typo.lines()[0].find("training.loss: unknown loss 'mean_squared_eror' (did you mean 'mean_squared_error'?)") != std::string::npos);
+}
+
+TEST_CASE("targets that do not fit a loss name both shapes") {
+  Graph g;
+  const Var p = input(g, "p", {DType::kFloat32, {8, 3}}), t = input(g, "t", {DType::kFloat32, {8, 2}});
+  spec::Problems problems;
+  const Loss loss = read_loss(spec::parse_yaml("mse", "l"), "loss", problems);
+  CHECK_THROWS_WITH_AS(build_loss(loss, t, p),
+                       doctest::Contains("loss mean_squared_error: targets float32[8, 2] against outputs float32[8, 3]"), UserError);
+}
+
+}  // namespace dl
