@@ -13,13 +13,16 @@
 
 namespace dl {
 
+// A size or count beyond this is a slip of the keyboard, and products of two still fit into int64.
+constexpr double kMaxSize = 2147483647;
+
 using spec::Kind;
 
 ConfigKey int_key(const std::string& name, int64_t min) {
-  return {.name = name, .kind = KeyKind::kInt, .required = true, .min = static_cast<double>(min)};
+  return {.name = name, .kind = KeyKind::kInt, .required = true, .min = static_cast<double>(min), .max = kMaxSize};
 }
 ConfigKey int_key(const std::string& name, spec::Node fallback, int64_t min) {
-  return {.name = name, .kind = KeyKind::kInt, .fallback = std::move(fallback), .min = static_cast<double>(min)};
+  return {.name = name, .kind = KeyKind::kInt, .fallback = std::move(fallback), .min = static_cast<double>(min), .max = kMaxSize};
 }
 ConfigKey float_key(const std::string& name, double fallback, double min, double max) {
   return {.name = name, .kind = KeyKind::kFloat, .fallback = spec::Node::real(fallback), .min = min, .max = max};
@@ -31,11 +34,11 @@ ConfigKey choice_key(const std::string& name, std::vector<std::string_view> choi
   return {.name = name, .kind = KeyKind::kChoice, .fallback = spec::Node::string(fallback), .choices = std::move(choices)};
 }
 ConfigKey tuple_key(const std::string& name, size_t rank) {
-  return {.name = name, .kind = KeyKind::kTuple, .required = true, .min = 1, .rank = rank};
+  return {.name = name, .kind = KeyKind::kTuple, .required = true, .min = 1, .max = kMaxSize, .rank = rank};
 }
 ConfigKey tuple_key(const std::string& name, size_t rank, spec::Node fallback) {
   if (fallback.kind() == Kind::kInt) fallback = spec::Node::list(std::vector<spec::Node>(rank, fallback));
-  return {.name = name, .kind = KeyKind::kTuple, .fallback = std::move(fallback), .min = 1, .rank = rank};
+  return {.name = name, .kind = KeyKind::kTuple, .fallback = std::move(fallback), .min = 1, .max = kMaxSize, .rank = rank};
 }
 ConfigKey ints_key(const std::string& name, spec::Node fallback, bool required) {
   return {.name = name, .kind = KeyKind::kInts, .fallback = std::move(fallback), .required = required};
@@ -102,6 +105,7 @@ bool is_int_in(const spec::Node& node, const ConfigKey& key) {
 
 std::string range_of(const ConfigKey& key) {
   const bool low = std::isfinite(key.min), high = std::isfinite(key.max);
+  if (low && key.max == kMaxSize) return fmt::format(" >= {}", key.min);
   if (low && high) return fmt::format(" from {} to {}{}", key.min, key.max, key.max_open ? " (exclusive)" : "");
   return low ? fmt::format(" >= {}", key.min) : high ? fmt::format(" <= {}", key.max) : "";
 }
