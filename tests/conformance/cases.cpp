@@ -11,14 +11,17 @@ namespace {
 
 constexpr DType kF = DType::kFloat32;
 
-// `narrow`: values that bfloat16 holds too; they collide now and then, which differentiation of a maximum would not survive.
+// Narrow values collide now and then, which differentiation of a maximum would not survive.
 Tensor random_tensor(DType dtype, const Dims& dims, double low, double high, bool narrow, RandomSequence& random) {
   Tensor t(dtype, dims);
   for (int64_t i = 0; i < t.size(); ++i) {
     const double u = random.next_unit(), value = low + (high - low) * u;
-    if (dtype == DType::kBool) t.set(i, u < 0.5);
-    else if (is_float(dtype)) t.set(i, narrow ? static_cast<double>(to_float(to_bfloat16(static_cast<float>(value)))) : value);
-    else t.set(i, std::floor(value));
+    if (dtype == DType::kBool)
+      t.set(i, u < 0.5);
+    else if (is_float(dtype))
+      t.set(i, narrow ? static_cast<double>(to_float(to_bfloat16(static_cast<float>(value)))) : value);
+    else
+      t.set(i, std::floor(value));
   }
   return t;
 }
@@ -27,7 +30,7 @@ DType retype(DType from, DType to) { return from == kF ? to : from; }
 
 }  // namespace
 
-Case::Case(const OpDef& op, const Sample& sample, size_t index, DType dtype)
+Case::Case(const OpDef& op, const Sample& sample, size_t index, DType dtype, bool narrow)
     : name(std::string(op.name) + " sample " + std::to_string(index) + " " + name_of(dtype)) {
   RandomSequence random(hash_name(op.name, std::string_view(op.name).size()), index);
   std::vector<Value> operands;
@@ -36,9 +39,9 @@ Case::Case(const OpDef& op, const Sample& sample, size_t index, DType dtype)
     inputs.push_back(input(graph, "x" + std::to_string(i), type));
     operands.push_back(inputs.back().value);
     const bool given = i < sample.values.size() && sample.values[i].raw() != nullptr;
-    const bool narrow = dtype != DType::kFloat64;
     const DType drawn_type = narrow ? sample.inputs[i].dtype : type.dtype;
-    const Tensor drawn = given ? sample.values[i] : random_tensor(drawn_type, known_dims(type.shape), sample.low, sample.high, narrow, random);
+    const Tensor drawn =
+        given ? sample.values[i] : random_tensor(drawn_type, known_dims(type.shape), sample.low, sample.high, narrow, random);
     values.push_back(drawn.cast(type.dtype));
   }
   Attrs attrs;

@@ -11,7 +11,7 @@
 namespace dl::conformance {
 
 // A sample whose float32 operands (and type attributes) became `dtype`. Where the sample gives no values, they are
-// random; in float32 and narrower types such as bfloat16 holds too.
+// random, with `narrow` such as bfloat16 holds too, so that one truth serves all types.
 struct Case {
   std::string name;  // "conv sample 3 bfloat16"
   Graph graph;
@@ -19,7 +19,7 @@ struct Case {
   std::vector<Tensor> values;
   Value node;  // output 0
 
-  Case(const OpDef& op, const Sample& sample, size_t index, DType dtype);
+  Case(const OpDef& op, const Sample& sample, size_t index, DType dtype, bool narrow = true);
   Case(const Case&) = delete;
   Case& operator=(const Case&) = delete;
 };

@@ -98,7 +98,7 @@ void check_directions(const Function& f, Var y, std::span<const Var> gradients, 
 }
 
 void check_gradients(const OpDef& op, const Sample& sample, size_t index) {
-  Case c(op, sample, index, DType::kFloat64);
+  Case c(op, sample, index, DType::kFloat64, false);
   Function f{c, {}};
   std::vector<Var> wrt, outputs;
   for (size_t i = 0; i < c.inputs.size(); ++i)
