@@ -272,8 +272,7 @@ std::vector<Sample> grad_samples() {
     const Ints& given = choices[choice++ % choices.size()];
     for (int64_t result : given) types.push_back(results[static_cast<size_t>(result)]);
     attributes.set("given", given);
-    // Reserves of gates lie in (0, 1), as after a sigmoid: no kinks there.
-    list.push_back({std::move(types), std::move(attributes), 0.1, 0.9, {}, forward.differentiable});
+    list.push_back({std::move(types), std::move(attributes), -0.9, 0.9, {}, forward.differentiable});
   }
   return list;
 }

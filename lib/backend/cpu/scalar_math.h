@@ -86,6 +86,33 @@ DL_SCALAR_FUNCTION double log1p_above(double x) {
   return log_normal(u) + (x - (u - 1)) / u;
 }
 
+// x times a polynomial in x^2 over [0, 16] (Chebyshev expansion of erf(x) / x, relative error 5e-10); erf(4) rounds to 1.
+DL_SCALAR_FUNCTION double erf(double w) {
+  w = w < -4 ? -4 : w;
+  w = w > 4 ? 4 : w;
+  const double t = w * w * 0.125 - 1;
+  double p = 9.7352005076744529e-5;
+  p = p * t - 0.00024670882638532201;
+  p = p * t + 0.00015834105341817536;
+  p = p * t - 0.00032430257864073346;
+  p = p * t + 0.0014380182488648669;
+  p = p * t - 0.0029118389977216764;
+  p = p * t + 0.0047468294006373451;
+  p = p * t - 0.0083820741461036499;
+  p = p * t + 0.014397568196491001;
+  p = p * t - 0.022563597698227359;
+  p = p * t + 0.033047585797651173;
+  p = p * t - 0.045744001732572007;
+  p = p * t + 0.059888935444079989;
+  p = p * t - 0.074730536098261877;
+  p = p * t + 0.090208834049284031;
+  p = p * t - 0.10771028937936981;
+  p = p * t + 0.13167512178023481;
+  p = p * t - 0.17657623587308223;
+  p = p * t + 0.35353099561883212;
+  return w * p;
+}
+
 }  // namespace wide
 
 // ---- float
@@ -162,33 +189,7 @@ DL_SCALAR_FUNCTION float tanh(float x) {
   return a < 0.625f ? near : far;
 }
 
-// x times a polynomial in x^2 over [0, 16] (Chebyshev expansion of erf(x) / x, relative error 5e-10); erf(4) rounds to 1.
-DL_SCALAR_FUNCTION float erf(float x) {
-  double w = x;
-  w = w < -4 ? -4 : w;
-  w = w > 4 ? 4 : w;
-  const double t = w * w * 0.125 - 1;
-  double p = 9.7352005076744529e-5;
-  p = p * t - 0.00024670882638532201;
-  p = p * t + 0.00015834105341817536;
-  p = p * t - 0.00032430257864073346;
-  p = p * t + 0.0014380182488648669;
-  p = p * t - 0.0029118389977216764;
-  p = p * t + 0.0047468294006373451;
-  p = p * t - 0.0083820741461036499;
-  p = p * t + 0.014397568196491001;
-  p = p * t - 0.022563597698227359;
-  p = p * t + 0.033047585797651173;
-  p = p * t - 0.045744001732572007;
-  p = p * t + 0.059888935444079989;
-  p = p * t - 0.074730536098261877;
-  p = p * t + 0.090208834049284031;
-  p = p * t - 0.10771028937936981;
-  p = p * t + 0.13167512178023481;
-  p = p * t - 0.17657623587308223;
-  p = p * t + 0.35353099561883212;
-  return static_cast<float>(w * p);
-}
+DL_SCALAR_FUNCTION float erf(float x) { return static_cast<float>(wide::erf(x)); }
 
 DL_SCALAR_FUNCTION float sigmoid(float x) {
   const float e = exp(-std::abs(x));
