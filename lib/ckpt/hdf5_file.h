@@ -69,8 +69,10 @@ class Hdf5Reader {
  private:
   [[noreturn]] void fail(const std::string& object, const std::string& what) const;
   Hdf5Id open_object(const std::string& path, bool dataset) const;
+  void claim(const std::string& path, uint64_t bytes) const;
   std::string path_;
   uint64_t file_bytes_ = 0;
+  mutable uint64_t read_bytes_ = 0;  // of datasets so far
   Hdf5Id file_;
 };
 
