@@ -1,4 +1,5 @@
 // Convolution, its gradients and conv_bias by oneDNN, each in the layouts the implementation asks for.
+#include "backend/cpu/epilogue.h"
 #include "backend/cpu/layouts.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/onednn_rows.h"
@@ -107,6 +108,7 @@ std::unique_ptr<Kernel> prepare(const NodeView& node, Direction direction, bool 
   kernel->input_layouts = {ids[0], ids[1]};
   if (bias) kernel->input_layouts.push_back(kPlain);
   kernel->output_layouts = {ids[2]};
+  if (bias) return with_activation(std::move(kernel), node.attrs.text("activation"), node);
   return kernel;
 }
 
@@ -121,6 +123,8 @@ void append_onednn_conv(std::vector<KernelRow>& rows) {
   // Blocking, and with it the order of sums, may depend on the thread count.
   rows.push_back({"conv", "onednn", prepare_conv<Direction::kForward, false>, false});
   rows.push_back({"conv", "onednn-1-thread", prepare_conv<Direction::kForward, true>});
+  rows.push_back({"conv_bias", "onednn", prepare_conv<Direction::kForward, false>, false});
+  rows.push_back({"conv_bias", "onednn-1-thread", prepare_conv<Direction::kForward, true>});
   rows.push_back({"conv_input_grad", "onednn", prepare_conv<Direction::kInputGrad, false>, false});
   rows.push_back({"conv_input_grad", "onednn-1-thread", prepare_conv<Direction::kInputGrad, true>});
   rows.push_back({"conv_weight_grad", "onednn", prepare_conv<Direction::kWeightGrad, false>, false});

@@ -7,6 +7,8 @@ namespace dl::cpu {
 std::span<const KernelRow> onednn_rows() {
   static const std::vector<KernelRow> rows = [] {
     std::vector<KernelRow> all;
+    append_small_matmul(all);
+    append_onednn_matmul(all);
     append_onednn_conv(all);
     return all;
   }();

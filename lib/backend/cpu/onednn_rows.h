@@ -1,4 +1,4 @@
-// Lists that make up onednn_rows(), one per file.
+// Lists that make up onednn_rows(), one per file, and the order of rows for one operator.
 #pragma once
 
 #include <vector>
@@ -7,6 +7,8 @@
 
 namespace dl::cpu {
 
+void append_small_matmul(std::vector<KernelRow>& rows);
+void append_onednn_matmul(std::vector<KernelRow>& rows);
 void append_onednn_conv(std::vector<KernelRow>& rows);
 
 }  // namespace dl::cpu
