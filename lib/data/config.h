@@ -79,6 +79,8 @@ std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::st
                                            spec::Problems& problems);
 // The source of `node` with another file in place of its own, for predict. Keys for other files (labels) stay.
 spec::Node with_path(const spec::Node& source, const std::string& path);
+// The data section with absolute paths for those relative to `base_dir`, so that it means the same from any folder.
+spec::Node with_absolute_paths(const spec::Node& data, const std::string& base_dir);
 
 struct Data {
   DatasetPtr train, validation, test;  // preprocessed; null where the spec has none

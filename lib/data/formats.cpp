@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
+
 #include "data/config.h"
+#include "data/file.h"
 
 namespace dl {
 namespace {
@@ -53,6 +56,40 @@ spec::Node with_path(const spec::Node& source, const std::string& path) {
   spec::Node node = source;
   const char* key = node.find("images") ? "images" : node.find("path") ? "path" : "x";
   node.set(key, spec::Node::string(path));
+  return node;
+}
+
+namespace {
+
+spec::Node absolute(const spec::Node& path, const std::string& base_dir) {
+  const std::string resolved = resolve_path(base_dir, path.as_string());
+  if (resolved.empty() || resolved == "-" || resolved.find("://") != std::string::npos) return path;
+  spec::Node node = spec::Node::string(std::filesystem::absolute(resolved).lexically_normal().string());
+  node.set_place(path.place());
+  return node;
+}
+
+void make_absolute(spec::Node& source, const std::string& base_dir) {
+  const spec::Node* format = source.find("format");
+  const bool npy = format && format->is_string() && format->as_string() == kNpyFormat.name;
+  std::vector<std::string_view> keys = {"path", "images", "labels"};
+  if (npy) keys = {"x", "y"};
+  for (const std::string_view key : keys) {
+    spec::Node* node = source.find(key);
+    if (!node) continue;
+    if (node->is_string()) *node = absolute(*node, base_dir);
+    if (npy && node->is_map())
+      for (auto& [field, path] : node->entries())
+        if (path.is_string()) path = absolute(path, base_dir);
+  }
+}
+
+}  // namespace
+
+spec::Node with_absolute_paths(const spec::Node& data, const std::string& base_dir) {
+  spec::Node node = data;
+  for (const std::string_view part : {"train", "validation", "test"})
+    if (spec::Node* source = node.find(part); source && source->is_map()) make_absolute(*source, base_dir);
   return node;
 }
 
