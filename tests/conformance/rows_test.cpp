@@ -61,7 +61,7 @@ struct Truth {
     results = evaluate_in_double(wide, wide.values);
     for (const Tensor& r : results) sensitivity.push_back(Tensor(DType::kFloat64, r.dims()));
     if (op.kind != OpKind::kRandom)
-      for (uint64_t trial = 0; trial < 3; ++trial) disturb(wide, trial);
+      for (uint64_t trial = 0; trial < 6; ++trial) disturb(wide, trial);
     definition_error.assign(results.size(), 0);
     if (op.lower) measure_definition(op, sample, index);
   }
