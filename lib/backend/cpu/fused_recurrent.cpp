@@ -23,7 +23,7 @@ std::optional<RecurrentShape> recurrent_shape(const NodeView& node) {
              gate = find_cell_activation(node.attrs.text("recurrent_activation"));
   if (!activation || !gate) return std::nullopt;
   const Dims &x = node.inputs[0].dims, &recurrent = node.inputs[2].dims;
-  const int64_t chunk = std::clamp<int64_t>((x[0] + 7) / 8, 8, 32);
+  const int64_t chunk = std::clamp<int64_t>((x[0] + 1) / 2, 8, 32);
   return RecurrentShape{x[0], x[1], x[2], recurrent[0], chunk, node.attrs.flag("reversed"), *activation, *gate};
 }
 
