@@ -21,7 +21,7 @@ inline PhiloxBlock uniform_block(uint64_t seed, uint64_t stream, int64_t step, i
 template <class T>
 T to_uniform(uint32_t word) {
   constexpr int bits = std::is_same_v<T, bfloat16> ? 8 : std::is_same_v<T, float16> ? 11 : 24;
-  return convert<T>(static_cast<float>(word >> (32 - bits)) * (1.0f / static_cast<float>(1 << bits)));
+  return convert<T>(static_cast<float>(static_cast<int32_t>(word >> (32 - bits))) * (1.0f / static_cast<float>(1 << bits)));
 }
 
 }  // namespace dl::cpu

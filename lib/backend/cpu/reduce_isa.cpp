@@ -64,17 +64,24 @@ void reduce_run(const void* src, int64_t n, void* partial) {
   *static_cast<P*>(partial) = result;
 }
 
+// `width` columns at once, whose results stay in registers.
+template <class Op, class T, int64_t width>
+void reduce_columns(const T* x, int64_t rows, int64_t stride, Partial<T>* y) {
+  Partial<T> kept[width];
+  for (int64_t j = 0; j < width; ++j) kept[j] = widen(x[j]);
+  for (int64_t i = 1; i < rows; ++i)
+    for (int64_t j = 0; j < width; ++j) kept[j] = Op::join(kept[j], widen(x[i * stride + j]));
+  for (int64_t j = 0; j < width; ++j) y[j] = kept[j];
+}
+
 template <class Op, class T>
 void reduce_rows(const void* src, int64_t rows, int64_t stride, int64_t columns, void* partial) {
-  using P = Partial<T>;
   const T* x = static_cast<const T*>(src);
-  P* y = static_cast<P*>(partial);
-  for (int64_t j = 0; j < columns; ++j) y[j] = widen(x[j]);
-  for (int64_t i = 1; i < rows; ++i) {
-    const T* row = x + i * stride;
-#pragma GCC ivdep
-    for (int64_t j = 0; j < columns; ++j) y[j] = Op::join(y[j], widen(row[j]));
-  }
+  auto* y = static_cast<Partial<T>*>(partial);
+  int64_t j = 0;
+  for (; j + 32 <= columns; j += 32) reduce_columns<Op, T, 32>(x + j, rows, stride, y + j);
+  for (; j + 8 <= columns; j += 8) reduce_columns<Op, T, 8>(x + j, rows, stride, y + j);
+  for (; j < columns; ++j) reduce_columns<Op, T, 1>(x + j, rows, stride, y + j);
 }
 
 template <class T>
