@@ -128,6 +128,29 @@ std::optional<LayoutId> CpuLayouts::intern(const dnnl_memory_desc_t& md) {
   return it->second;
 }
 
+LayoutId CpuLayouts::like(const ChannelBlocks& blocks, const OperandType& type, size_t channel_axis) {
+  dnnl_memory_desc_t md = plain_descriptor(type.dims, type.dtype == DType::kBFloat16 ? dnnl_bf16 : dnnl_f32);
+  dnnl_blocking_desc_t& blocking = md.format_desc.blocking;
+  const auto axis = static_cast<int>(channel_axis);
+  int64_t stride = blocks.block;
+  for (int d = md.ndims; d-- > 1;) {
+    if (d == axis) continue;
+    blocking.strides[d] = stride;
+    stride *= md.dims[d];
+  }
+  blocking.strides[axis] = blocks.block == blocks.channels ? 1 : stride;
+  blocking.strides[0] = stride * blocks.groups;
+  if (blocks.block != blocks.channels && blocks.block > 1) {
+    blocking.inner_nblks = 1;
+    blocking.inner_blks[0] = blocks.block;
+    blocking.inner_idxs[0] = axis;
+    md.padded_dims[axis] = blocks.groups * blocks.block;
+  }
+  const auto id = intern(md);
+  DL_CHECK(id, "a layout in channel blocks is no layout");
+  return *id;
+}
+
 std::optional<ChannelBlocks> channel_blocks(const LayoutTable& table, const OperandType& type, size_t channel_axis) {
   const Dims& dims = type.dims;
   if (dims.size() < 2) return std::nullopt;

@@ -18,6 +18,12 @@
 
 namespace dl::cpu {
 
+// Where the channels of [N, places..., channels] lie: `groups` blocks of `block` channels, memory [N, groups, places, block]. Row-major
+// channels-last is one group, row-major channels-first is blocks of one. groups * block may exceed the channels: those lanes are zero.
+struct ChannelBlocks {
+  int64_t batch, groups, places, block, channels;
+};
+
 class CpuLayouts final : public LayoutTable {
  public:
   size_t bytes(LayoutId id) const override;
@@ -27,6 +33,8 @@ class CpuLayouts final : public LayoutTable {
   // The id of a descriptor in graph axis order; kPlain when it is row-major. Nullopt for what is no plain blocking.
   std::optional<LayoutId> intern(const dnnl_memory_desc_t& md);
   dnnl_memory_desc_t descriptor(LayoutId id) const;  // id != kPlain
+  // The layout of `type` (any of its layouts) with the channels in blocks like those.
+  LayoutId like(const ChannelBlocks& blocks, const OperandType& type, size_t channel_axis);
 
  private:
   struct Entry {
@@ -42,12 +50,6 @@ class CpuLayouts final : public LayoutTable {
   std::map<std::string, LayoutId> ids_;
 };
 
-// Where the channels of [N, places..., channels] lie: `groups` blocks of `block` channels, memory [N, groups, places, block]. Row-major
-// channels-last is one group, row-major channels-first is blocks of one. groups * block may exceed the channels: those lanes are zero.
-struct ChannelBlocks {
-  int64_t batch, groups, places, block, channels;
-  int64_t elements() const { return batch * groups * places * block; }
-};
 // Nullopt when the layout is none of that kind. `channel_axis` is 1 or the last.
 std::optional<ChannelBlocks> channel_blocks(const LayoutTable& table, const OperandType& type, size_t channel_axis);
 

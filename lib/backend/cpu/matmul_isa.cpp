@@ -1,5 +1,9 @@
 #include "backend/cpu/matmul_isa.h"
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
+
 #include "backend/cpu/isa.h"
 
 namespace dl::cpu::DL_ISA {
@@ -13,42 +17,79 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
-constexpr int kRows = 4, kVectors = 2, kTile = kVectors * kLanes;
+constexpr int kRows = 6, kVectors = 2, kTile = kVectors * kLanes;
 static_assert(kTile <= kMatmulPanel);
 
+// a * b + c; the compiler itself contracts nothing here (-ffp-contract=off).
 inline __attribute__((always_inline)) Vector multiply_add(Vector a, Vector b, Vector c) {
-#ifdef __FMA__
-  for (int l = 0; l < kLanes; ++l) c[l] = __builtin_fmaf(a[l], b[l], c[l]);
-  return c;
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
 #else
   return a * b + c;
 #endif
 }
 
-// `rows` rows of kTile results, the first `width` of which exist. Rows of b are b_row apart and kTile long.
-template <int rows>
+inline __attribute__((always_inline)) Vector spread(float x) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__FMA__)
+  return _mm256_set1_ps(x);
+#else
+  return Vector{x, x, x, x};
+#endif
+}
+
+// `rows` rows of results, `vectors` vectors wide, the first `width` of which exist. Rows of b are b_row apart.
+template <int rows, int vectors>
 void tile(const float* a, const float* b, int64_t b_row, const float* bias, float* y, int64_t width, const SmallMatmul& s) {
-  Vector sum[rows][kVectors] = {};
-  for (int64_t k = 0; k < s.k; ++k) {
-    const Vector b0 = *reinterpret_cast<const Vector*>(b + k * b_row), b1 = *reinterpret_cast<const Vector*>(b + k * b_row + kLanes);
+  Vector sum[rows][vectors] = {};
+  const int64_t a_row = s.a_row, a_column = s.a_column;
+  for (int64_t k = 0; k < s.k; ++k, a += a_column, b += b_row) {
+    Vector line[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) line[v] = *reinterpret_cast<const Vector*>(b + v * kLanes);
+#pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
-      const float value = a[r * s.a_row + k * s.a_column];
-      const Vector spread = Vector{} + value;
-      sum[r][0] = multiply_add(spread, b0, sum[r][0]);
-      sum[r][1] = multiply_add(spread, b1, sum[r][1]);
+      const Vector value = spread(a[r * a_row]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v) sum[r][v] = multiply_add(value, line[v], sum[r][v]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
-    float* out = y + r * s.n;
-    if (width == kTile && !bias) {
-      *reinterpret_cast<Vector*>(out) = sum[r][0];
-      *reinterpret_cast<Vector*>(out + kLanes) = sum[r][1];
-      continue;
+    float row[vectors * kLanes];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) *reinterpret_cast<Vector*>(row + v * kLanes) = sum[r][v];
+    for (int64_t j = 0; j < width; ++j) y[r * s.n + j] = bias ? row[j] + bias[j] : row[j];
+  }
+}
+
+template <int vectors>
+void columns(const float* a, const float* b, int64_t b_row, const float* bias, float* y, int64_t width, const SmallMatmul& s) {
+  for (int64_t i = 0; i < s.m; i += kRows) {
+    const float* rows = a + i * s.a_row;
+    float* out = y + i * s.n;
+    switch (s.m - i) {
+      case 1:
+        tile<1, vectors>(rows, b, b_row, bias, out, width, s);
+        break;
+      case 2:
+        tile<2, vectors>(rows, b, b_row, bias, out, width, s);
+        break;
+      case 3:
+        tile<3, vectors>(rows, b, b_row, bias, out, width, s);
+        break;
+      case 4:
+        tile<4, vectors>(rows, b, b_row, bias, out, width, s);
+        break;
+      case 5:
+        tile<5, vectors>(rows, b, b_row, bias, out, width, s);
+        break;
+      default:
+        tile<kRows, vectors>(rows, b, b_row, bias, out, width, s);
     }
-    float row[kTile];
-    *reinterpret_cast<Vector*>(row) = sum[r][0];
-    *reinterpret_cast<Vector*>(row + kLanes) = sum[r][1];
-    for (int64_t j = 0; j < width; ++j) out[j] = bias ? row[j] + bias[j] : row[j];
   }
 }
 
@@ -57,18 +98,23 @@ void tile(const float* a, const float* b, int64_t b_row, const float* bias, floa
 void small_matmul(const float* a, const float* b, const float* bias, float* y, float* panel, const SmallMatmul& s) {
   for (int64_t j = 0; j < s.n; j += kTile) {
     const int64_t width = s.n - j < kTile ? s.n - j : kTile;
-    const float* columns = b + j;
+    const float* part = b + j;
     int64_t b_row = s.b_row;
     if (s.b_column != 1 || width < kTile) {
-      for (int64_t k = 0; k < s.k; ++k)
-        for (int64_t l = 0; l < kTile; ++l) panel[k * kTile + l] = l < width ? b[k * s.b_row + (j + l) * s.b_column] : 0;
-      columns = panel;
+      for (int64_t k = 0; k < s.k; ++k) {
+        float* line = panel + k * kTile;
+        const float* from = b + k * s.b_row + j * s.b_column;
+        for (int64_t l = 0; l < width; ++l) line[l] = from[l * s.b_column];
+        for (int64_t l = width; l < kTile; ++l) line[l] = 0;
+      }
+      part = panel;
       b_row = kTile;
     }
     const float* tile_bias = bias ? bias + j : nullptr;
-    int64_t i = 0;
-    for (; i + kRows <= s.m; i += kRows) tile<kRows>(a + i * s.a_row, columns, b_row, tile_bias, y + i * s.n + j, width, s);
-    for (; i < s.m; ++i) tile<1>(a + i * s.a_row, columns, b_row, tile_bias, y + i * s.n + j, width, s);
+    if (width <= kLanes)
+      columns<1>(a, part, b_row, tile_bias, y + j, width, s);
+    else
+      columns<kVectors>(a, part, b_row, tile_bias, y + j, width, s);
   }
 }
 

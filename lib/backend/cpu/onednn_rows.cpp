@@ -10,6 +10,8 @@ std::span<const KernelRow> onednn_rows() {
     append_small_matmul(all);
     append_onednn_matmul(all);
     append_onednn_conv(all);
+    append_pool(all);
+    append_batch_norm(all);
     return all;
   }();
   return rows;

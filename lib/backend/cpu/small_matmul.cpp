@@ -10,7 +10,7 @@ namespace dl::cpu {
 namespace {
 
 // Products of at most so many multiply-adds: measured, where oneDNN draws level.
-constexpr double kMaxWork = 16384;
+constexpr double kMaxWork = 8192;
 
 class SmallMatmulKernel final : public Kernel {
  public:

@@ -1,0 +1,194 @@
+#include "backend/cpu/channels_isa.h"
+
+#include "backend/cpu/isa.h"
+
+namespace dl::cpu::DL_ISA {
+namespace {
+
+#define DL_INLINE inline __attribute__((always_inline))
+
+constexpr int64_t kLanes = 16;
+constexpr int64_t kRun = 32;  // lines summed in float32 before they are added in double
+
+DL_INLINE float widen(float x) { return x; }
+DL_INLINE float widen(uint16_t x) { return __builtin_bit_cast(float, uint32_t{x} << 16); }
+template <class T>
+DL_INLINE T narrow(float x) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return x;
+  } else {
+    const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+    const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+    return static_cast<T>(x != x ? quiet : rounded);
+  }
+}
+
+// Calls f.operator()<lanes>(first) for pieces of `width`: 16 lanes, then 8, then one by one.
+template <class F>
+DL_INLINE void for_pieces(int64_t width, const F& f) {
+  int64_t c = 0;
+  for (; c + kLanes <= width; c += kLanes) f.template operator()<kLanes>(c);
+  for (; c + kLanes / 2 <= width; c += kLanes / 2) f.template operator()<kLanes / 2>(c);
+  for (; c < width; ++c) f.template operator()<1>(c);
+}
+
+template <class T>
+void max_pool(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t end, int64_t width) {
+  for (int64_t o = begin; o < end; ++o) {
+    const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
+    T* out = y + o * width;
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float best[lanes];
+      const T* first = x + *place * width + c;
+      for (int64_t l = 0; l < lanes; ++l) best[l] = widen(first[l]);
+      for (const int32_t* p = place + 1; p != stop; ++p) {
+        const T* line = x + *p * width + c;
+        for (int64_t l = 0; l < lanes; ++l) {
+          const float v = widen(line[l]);
+          best[l] = (v > best[l]) | (v != v) ? v : best[l];
+        }
+      }
+      for (int64_t l = 0; l < lanes; ++l) out[c + l] = narrow<T>(best[l]);
+    });
+  }
+}
+
+template <class T>
+void max_pool_grad(const T* x, const T* dy, T* dx, const WindowLines& lines, int64_t count, int64_t width) {
+  for (int64_t o = 0; o < count; ++o) {
+    const int32_t* places = lines.places + lines.starts[o];
+    const int32_t taps = lines.starts[o + 1] - lines.starts[o];
+    const T* in = dy + o * width;
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float best[lanes], share[lanes];
+      int32_t winner[lanes];
+      const T* first = x + places[0] * width + c;
+      for (int64_t l = 0; l < lanes; ++l) best[l] = widen(first[l]), winner[l] = 0, share[l] = widen(in[c + l]);
+      for (int32_t t = 1; t < taps; ++t) {
+        const T* line = x + places[t] * width + c;
+        for (int64_t l = 0; l < lanes; ++l) {
+          const float v = widen(line[l]);
+          const bool wins = (v > best[l]) | ((v != v) & (best[l] == best[l]));
+          best[l] = wins ? v : best[l];
+          winner[l] = wins ? t : winner[l];
+        }
+      }
+      for (int32_t t = 0; t < taps; ++t) {
+        T* line = dx + places[t] * width + c;
+        for (int64_t l = 0; l < lanes; ++l) line[l] = winner[l] == t ? narrow<T>(widen(line[l]) + share[l]) : line[l];
+      }
+    });
+  }
+}
+
+DL_INLINE float divisor(const WindowLines& lines, int64_t o) {
+  return static_cast<float>(lines.fixed_count ? lines.fixed_count : lines.starts[o + 1] - lines.starts[o]);
+}
+
+template <class T>
+void avg_pool(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t end, int64_t width) {
+  for (int64_t o = begin; o < end; ++o) {
+    const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
+    const float count = divisor(lines, o);
+    T* out = y + o * width;
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float sum[lanes] = {};
+      for (const int32_t* p = place; p != stop; ++p) {
+        const T* line = x + *p * width + c;
+        for (int64_t l = 0; l < lanes; ++l) sum[l] += widen(line[l]);
+      }
+      for (int64_t l = 0; l < lanes; ++l) out[c + l] = narrow<T>(sum[l] / count);
+    });
+  }
+}
+
+template <class T>
+void avg_pool_grad(const T* dy, T* dx, const WindowLines& lines, int64_t count, int64_t width) {
+  for (int64_t o = 0; o < count; ++o) {
+    const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
+    const float cells = divisor(lines, o);
+    const T* in = dy + o * width;
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float share[lanes];
+      for (int64_t l = 0; l < lanes; ++l) share[l] = widen(in[c + l]) / cells;
+      for (const int32_t* p = place; p != stop; ++p) {
+        T* line = dx + *p * width + c;
+        for (int64_t l = 0; l < lanes; ++l) line[l] = narrow<T>(widen(line[l]) + share[l]);
+      }
+    });
+  }
+}
+
+// sums[k][c] += sum over rows of term k, which `terms` gives for (row offset, channel).
+template <int count, class Terms>
+DL_INLINE void sum_rows(int64_t rows, int64_t width, double* const (&sums)[count], const Terms& terms) {
+  for (int64_t r = 0; r < rows; r += kRun) {
+    const int64_t stop = rows < r + kRun ? rows : r + kRun;
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float part[count][lanes] = {};
+      for (int64_t i = r; i < stop; ++i) terms.template operator()<lanes>(i * width, c, part);
+      for (int k = 0; k < count; ++k)
+        for (int64_t l = 0; l < lanes; ++l) sums[k][c + l] += static_cast<double>(part[k][l]);
+    });
+  }
+}
+
+template <class T>
+void sum(const T* x, int64_t rows, int64_t width, double* total) {
+  sum_rows<1>(rows, width, {total}, [&]<int64_t lanes>(int64_t row, int64_t c, float(&part)[1][lanes]) {
+    for (int64_t l = 0; l < lanes; ++l) part[0][l] += widen(x[row + c + l]);
+  });
+}
+
+template <class T>
+void square_sum(const T* x, const float* mean, int64_t rows, int64_t width, double* total) {
+  sum_rows<1>(rows, width, {total}, [&]<int64_t lanes>(int64_t row, int64_t c, float(&part)[1][lanes]) {
+    for (int64_t l = 0; l < lanes; ++l) {
+      const float d = widen(x[row + c + l]) - mean[c + l];
+      part[0][l] += d * d;
+    }
+  });
+}
+
+template <class T>
+void grad_sums(const T* x, const T* dy, const float* mean, int64_t rows, int64_t width, double* dy_sum, double* product_sum) {
+  sum_rows<2>(rows, width, {dy_sum, product_sum}, [&]<int64_t lanes>(int64_t row, int64_t c, float(&part)[2][lanes]) {
+    for (int64_t l = 0; l < lanes; ++l) {
+      const float d = widen(dy[row + c + l]);
+      part[0][l] += d;
+      part[1][l] += d * (widen(x[row + c + l]) - mean[c + l]);
+    }
+  });
+}
+
+template <class T>
+void normalize(const T* x, const float* mean, const float* scale, const float* shift, T* y, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, x += width, y += width)
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float result[lanes];
+      for (int64_t l = 0; l < lanes; ++l) result[l] = (widen(x[c + l]) - mean[c + l]) * scale[c + l] + shift[c + l];
+      for (int64_t l = 0; l < lanes; ++l) y[c + l] = narrow<T>(result[l]);
+    });
+}
+
+template <class T>
+void normalize_grad(const T* x, const T* dy, const float* mean, const float* a, const float* b, const float* k, T* dx, int64_t rows,
+                    int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, x += width, dy += width, dx += width)
+    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
+      float result[lanes];
+      for (int64_t l = 0; l < lanes; ++l) result[l] = widen(dy[c + l]) * a[c + l] + (widen(x[c + l]) - mean[c + l]) * b[c + l] + k[c + l];
+      for (int64_t l = 0; l < lanes; ++l) dx[c + l] = narrow<T>(result[l]);
+    });
+}
+
+template <class T>
+constexpr ChannelLoops<T> kLoops = {max_pool<T>,   avg_pool<T>,  max_pool_grad<T>, avg_pool_grad<T>, sum<T>,
+                                    square_sum<T>, grad_sums<T>, normalize<T>,     normalize_grad<T>};
+
+}  // namespace
+
+const ChannelLoops<float>& channel_loops_float() { return kLoops<float>; }
+const ChannelLoops<uint16_t>& channel_loops_bfloat16() { return kLoops<uint16_t>; }
+
+}  // namespace dl::cpu::DL_ISA
