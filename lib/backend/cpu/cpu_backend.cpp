@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <oneapi/dnnl/dnnl.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -50,7 +51,9 @@ class CpuBackend final : public Backend {
     return cpu::prepare_reorder(*layouts_, from, to);
   }
   std::string describe() const override {
-    return fmt::format("cpu: {}, {}, {} threads", cpu_name(), name_of(active_isa()), thread_count());
+    const dnnl_version_t& dnn = *dnnl_version();
+    return fmt::format("cpu: {}, {}, {} threads, oneDNN {}.{}.{}", cpu_name(), name_of(active_isa()), thread_count(), dnn.major, dnn.minor,
+                       dnn.patch);
   }
 
  private:
