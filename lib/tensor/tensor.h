@@ -29,7 +29,7 @@ class Tensor {
   static Tensor from(Dims dims, std::span<const T> values) {
     Tensor t(DTypeOf<T>::value, std::move(dims));
     DL_CHECK(static_cast<int64_t>(values.size()) == t.size(), "value count does not fit the shape");
-    std::memcpy(t.raw(), values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(t.raw(), values.data(), values.size_bytes());
     return t;
   }
   template <class T>

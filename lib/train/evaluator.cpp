@@ -31,14 +31,14 @@ void count_classes(const Tensor& target, const Tensor& prediction, ConfusionMatr
 
 }  // namespace
 
-LogAccumulator::LogAccumulator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
+LogAccumulator::LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics,
                                const std::vector<TensorType>& targets, const std::vector<TensorType>& predictions) {
   const bool several = model.outputs.size() > 1;
   for (const ModelOutput& o : model.outputs) output_names_.push_back(o.name);
   sums_.assign(2 + (several ? model.outputs.size() : 0), 0);
   for (size_t o = 0; o < metrics.size(); ++o)
     for (const MetricSpec& m : metrics[o])
-      metrics_.push_back({o, metric_log_name(m, several ? output_names_[o] : ""), make_metric(m, losses[o].loss.name(), targets[o], predictions[o])});
+      metrics_.push_back({o, metric_log_name(m, output_names_[o], output_names_.size()), make_metric(m, targets[o], predictions[o])});
 }
 
 void LogAccumulator::add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions, int64_t samples) {
@@ -123,7 +123,7 @@ std::optional<Logs> Evaluator::run(const DatasetPtr& dataset, int64_t batch_size
   options.workers = workers;
   options.epochs = 1;
   BatchLoader loader(feed.convert(dataset), options);
-  LogAccumulator logs(model_, losses_, metrics_, program_.targets, predictions_);
+  LogAccumulator logs(model_, metrics_, program_.targets, predictions_);
   bool go_on = true;
   for (int64_t done = 1; go_on; ++done) {
     const std::optional<Batch> batch = loader.next();

@@ -22,8 +22,7 @@ namespace dl {
 // Mean loss (and of each output) and metrics, gathered batch by batch; sums over ranks merge. Used while training too.
 class LogAccumulator {
  public:
-  LogAccumulator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
-                 const std::vector<TensorType>& targets, const std::vector<TensorType>& predictions);
+  LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics, const std::vector<TensorType>& targets, const std::vector<TensorType>& predictions);
   // Output losses may be empty (one output). Targets and predictions: one tensor per output.
   void add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions, int64_t samples);
   Logs logs() const;  // loss, <output>_loss, metrics

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "data/file.h"
 #include "spec/reader.h"
 #include "spec/yaml.h"
 
@@ -30,17 +31,19 @@ CheckpointPolicy read_checkpoints(const spec::Node* node, const std::string& pat
   return policy;
 }
 
-// Names that may appear in the logs, for callbacks that monitor one.
-std::vector<std::string> log_names(const RunSpec& spec) {
+// The logs that callbacks may monitor.
+CallbackContext callback_context(const RunSpec& spec) {
   const std::vector<std::string> outputs = output_names(spec.model);
-  std::vector<std::string> names = {"loss"};
+  CallbackContext context;
+  context.logs.push_back({"loss", Direction::kDown});
   for (size_t o = 0; o < outputs.size(); ++o) {
-    if (outputs.size() > 1) names.push_back(outputs[o] + "_loss");
+    if (outputs.size() > 1) context.logs.push_back({outputs[o] + "_loss", Direction::kDown});
     if (o < spec.training.metrics.size())
-      for (const MetricSpec& m : spec.training.metrics[o]) names.push_back(metric_log_name(m, outputs.size() > 1 ? outputs[o] : ""));
+      for (const MetricSpec& m : spec.training.metrics[o]) context.logs.push_back({metric_log_name(m, outputs[o], outputs.size()), m.direction()});
   }
-  for (size_t i = names.size(); i-- > 0;) names.push_back("val_" + names[i]);
-  return names;
+  context.has_validation = spec.data.validation.source || spec.data.validation.split;
+  context.constant_learning_rate = spec.training.schedule.def == nullptr || spec.training.schedule.is_constant();
+  return context;
 }
 
 void read_training(const spec::Node* node, RunSpec& spec, const std::string& base_dir, spec::Problems& problems) {
@@ -83,8 +86,8 @@ void read_training(const spec::Node* node, RunSpec& spec, const std::string& bas
   if (!t.initial_weights.empty() && t.initial_weights[0] != '/' && !base_dir.empty()) t.initial_weights = base_dir + "/" + t.initial_weights;
   t.checkpoints = read_checkpoints(reader.get("checkpoints"), "training.checkpoints", problems);
   t.log_steps = reader.get_bool("log_steps", false);
-  if (const spec::Node* callbacks = reader.get("callbacks"); callbacks && !callbacks->is_null())
-    t.callbacks = read_callbacks(*callbacks, "training.callbacks", log_names(spec), problems);
+  if (const spec::Node* callbacks = reader.get("callbacks")) t.callbacks = *callbacks;
+  read_callbacks(t.callbacks, "training.callbacks", callback_context(spec), problems);
   reader.finish();
 }
 
@@ -92,10 +95,12 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   spec::expand_environment(root);
   RunSpec spec;
   spec.name = std::filesystem::path(file).stem().string();
+  spec.base_dir = base_dir;
   spec::Problems problems;
   spec::Reader reader(root, "", problems);
   if (const spec::Node* model = reader.get("model"); model && !model->is_null()) {
-    spec.model = parse_model(*model, base_dir, problems);
+    spec.model_tree = model->is_string() ? spec::load_yaml(std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string()) : *model;
+    spec.model = parse_model(spec.model_tree.is_string() ? *model : spec.model_tree, base_dir, problems);
   } else {
     reader.report("model", "required key is missing: the path of a model file, or the model itself");
   }
@@ -114,6 +119,13 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
 }
 
 }  // namespace
+
+std::vector<std::unique_ptr<Callback>> make_callbacks(const RunSpec& spec) {
+  spec::Problems problems;
+  std::vector<std::unique_ptr<Callback>> callbacks = read_callbacks(spec.training.callbacks, "training.callbacks", callback_context(spec), problems);
+  problems.throw_if_any();
+  return callbacks;
+}
 
 RunSpec load_run_spec(const std::string& path, const std::vector<std::string>& overrides) {
   spec::Node root = spec::load_yaml(path);

@@ -2,6 +2,7 @@
 // Who uses it: train, eval, bench and --explain. Parsing reports every problem of the file at once and touches no data.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct TrainingSpec {
   Optimizer optimizer;
   Schedule schedule;
   std::vector<std::vector<MetricSpec>> metrics;  // per model output
-  std::vector<Callback> callbacks;
+  spec::Node callbacks;            // validated; make_callbacks builds them, one set per rank
   int64_t batch_size = 32;
   int64_t epochs = 1;
   int64_t seed = 0;
@@ -47,16 +48,25 @@ struct TrainingSpec {
 struct RunSpec {
   std::string name;      // of the file, without folder and suffix
   spec::Node resolved;   // the file with overrides, variables and defaults; what --print-config writes
+  spec::Node model_tree; // what `model` was parsed from: the content of the model file, or the map in the run file
   Model model;
   DataSpec data;
   bool has_data = false;
   TrainingSpec training;
   std::string output;
+  std::string base_dir;  // relative paths in `resolved` start here; "": the working folder
 };
 
 // Loads the file, applies overrides ("training.epochs=3") and variables, validates. UserError with all problems.
 RunSpec load_run_spec(const std::string& path, const std::vector<std::string>& overrides);
 // From a resolved text, such as a checkpoint holds. `origin` names it in messages.
 RunSpec parse_run_spec(const std::string& text, const std::string& origin, const std::vector<std::string>& overrides = {});
+
+// `resolved` as text for any folder: the model itself in place of its path, absolute paths of data, `output` written out.
+// parse_run_spec of its text gives the same run.
+spec::Node self_contained(const RunSpec& spec);
+
+// The callbacks of the run, in their first state.
+std::vector<std::unique_ptr<Callback>> make_callbacks(const RunSpec& spec);
 
 }  // namespace dl

@@ -67,6 +67,7 @@ std::string to_json(const RunState& s) {
   for (double v : s.sums) json["sums"].push_back(number(v));
   json["history"] = Json::array();
   for (const EpochRecord& e : s.history.epochs) json["history"].push_back(epoch_json(e));
+  if (s.learning_rate) json["learning_rate"] = *s.learning_rate;
   if (s.best_epoch) json["best_epoch"] = *s.best_epoch;
   return json.dump();
 }
@@ -87,6 +88,7 @@ RunState run_state_from_json(const std::string& text, const std::string& origin)
     s.preprocessing = json.at("preprocessing");
     for (const Json& v : json.at("sums")) s.sums.push_back(to_double(v));
     for (const Json& e : json.at("history")) s.history.epochs.push_back(epoch_from(e));
+    if (json.contains("learning_rate")) s.learning_rate = json.at("learning_rate").get<double>();
     if (json.contains("best_epoch")) s.best_epoch = json.at("best_epoch").get<int64_t>();
     return s;
   } catch (const nlohmann::json::exception& e) {

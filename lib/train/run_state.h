@@ -17,7 +17,8 @@ struct RunState {
   int64_t step = 0;                    // optimizer steps done
   std::vector<double> sums;            // LogAccumulator of the running epoch; empty at its start
   std::vector<std::string> callbacks;  // state of each, in the order of the spec
-  double learning_rate_factor = 1;     // of ReduceLROnPlateau and rollbacks, on top of the schedule
+  std::optional<double> learning_rate; // set by a callback in place of the schedule
+  double learning_rate_factor = 1;     // of rollbacks
   int64_t rollbacks = 0, skipped_steps = 0;
   bool stopped = false;                // a callback ended the training
   std::string stop_reason;

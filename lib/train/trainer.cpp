@@ -1,0 +1,598 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "autodiff/gradient.h"
+#include "base/log.h"
+#include "base/philox.h"
+#include "data/npy.h"
+#include "dist/async_reducer.h"
+#include "layers/initializers.h"
+#include "spec/yaml.h"
+#include "train/adapt.h"
+#include "train/evaluator.h"
+#include "train/progress.h"
+#include "train/run_diff.h"
+#include "train/run_folder.h"
+#include "train/run_report.h"
+#include "train/run_state.h"
+#include "train/signals.h"
+
+namespace dl {
+namespace {
+
+constexpr int64_t kMaxRollbacks = 3;
+constexpr const char* kRememberedPrefix = "remembered/";
+
+// Connects the executor's reductions to a communicator.
+class RankCollectives final : public Collectives {
+ public:
+  explicit RankCollectives(Communicator& communicator) : size_(communicator.size()), reducer_(communicator) {}
+  int size() const override { return size_; }
+  void start_all_reduce(int ticket, void* data, size_t count, DType dtype, bool mean) override { reducer_.start(ticket, data, count, dtype, mean); }
+  void wait(int ticket) override { reducer_.wait(ticket); }
+
+ private:
+  int size_;
+  AsyncReducer reducer_;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+bool is_finite(const Tensor& t) {
+  if (t.dtype() == DType::kFloat32) {
+    float sum = 0;  // 0 * x is 0 for a finite x and NaN for any other
+    for (float v : t.values<float>()) sum += 0.0f * v;
+    return sum == 0;
+  }
+  if (!is_float(t.dtype())) return true;
+  for (int64_t i = 0; i < t.size(); ++i)
+    if (!std::isfinite(t.at(i))) return false;
+  return true;
+}
+
+StepOptions step_options(const RunSpec& spec, int rank, int ranks) {
+  StepOptions options;
+  options.precision = spec.training.precision;
+  options.seed = spec.training.seed;
+  options.rank = rank;
+  options.ranks = ranks;
+  options.microbatches = static_cast<int>(spec.training.microbatches);
+  options.skip_nonfinite = spec.training.on_nan == NanPolicy::kSkip;
+  return options;
+}
+
+enum class StopCause { kNone, kSignal, kTimeLimit };
+
+class Trainer {
+ public:
+  Trainer(const RunSpec& spec, const TrainRequest& request, Communicator& communicator)
+      : spec_(spec),
+        training_(spec.training),
+        request_(request),
+        communicator_(communicator),
+        backend_(make_cpu_backend()),
+        collectives_(communicator.size() > 1 ? std::make_unique<RankCollectives>(communicator) : nullptr),
+        session_(*backend_, {.strict = spec.training.strict, .ranks = communicator.size()}, collectives_.get()),
+        callbacks_(make_callbacks(spec)) {}
+
+  TrainOutcome run() {
+    load_resume_point();
+    open();
+    prepare_parameters();
+    restore_state();
+    open_folder();
+    train_epochs();
+    finish();
+    return std::move(outcome_);
+  }
+
+ private:
+  bool leader() const { return communicator_.rank() == 0; }
+
+  // ---- preparation
+
+  void load_resume_point() {
+    if (request_.resume.empty()) return;
+    if (request_.resume == "auto") {
+      std::vector<std::string> warnings;
+      const CheckpointFolder folder(spec_.output + "/checkpoints", 1);
+      if (auto found = folder.load_latest(&warnings)) {
+        resume_path_ = found->first;
+        resumed_ = std::move(found->second);
+      }
+      if (leader())
+        for (const std::string& w : warnings) log_warning(w);
+    } else {
+      resume_path_ = request_.resume;
+      resumed_ = read_checkpoint(resume_path_);
+    }
+    if (resumed_) state_ = run_state_from_json(resumed_->state, resume_path_);
+  }
+
+  void open() {
+    Preprocessing learned;
+    if (resumed_) {
+      spec::Problems problems;
+      learned = read_preprocessing(spec::parse_yaml(state_.preprocessing, resume_path_), "preprocessing", problems);
+      problems.throw_if_any();
+    }
+    data_ = open_data(spec_.data, resumed_ ? &learned : nullptr);
+    if (data_.train->size() == 0) throw FileError("data.train: no samples");
+    if (leader())
+      for (const std::string& note : data_.notes) log_info(note);
+    step_ = build_training_program(spec_.model, training_.losses, training_.optimizer, step_options(spec_, communicator_.rank(), communicator_.size()));
+    step_id_ = session_.add(step_.program);
+    feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields());
+    evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_);
+    std::vector<TensorType> predictions;
+    for (const NamedValue& o : step_.program.outputs)
+      if (o.name.rfind("prediction:", 0) == 0) predictions.push_back(step_.program.graph.type(o.value));
+    logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions);
+    LoaderOptions options;
+    options.batch_size = training_.batch_size;
+    options.seed = static_cast<uint64_t>(training_.seed);
+    options.shuffle = spec_.data.shuffle;
+    options.rank = communicator_.rank();
+    options.world_size = communicator_.size();
+    options.workers = spec_.data.workers;
+    options.prefetch = spec_.data.prefetch;
+    options.epochs = training_.epochs;
+    options.drop_remainder = training_.microbatches > 0;
+    loader_.emplace(feed_->convert(data_.train), options);
+    if (loader_->batches_per_epoch() == 0)
+      throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches", training_.batch_size, data_.train->size()));
+  }
+
+  void prepare_parameters() {
+    ParameterStore& store = session_.parameters();
+    for (const Parameter& p : step_.program.parameters) store.set(p.name, initial_value(step_.program, p, static_cast<uint64_t>(training_.seed)));
+    if (resumed_) {
+      for (const Parameter& p : step_.program.parameters) set_saved(p.name, resumed_->parameters, resume_path_);
+      return;
+    }
+    if (!training_.initial_weights.empty()) load_initial_weights();
+    adapt_layers(spec_, data_.train, *backend_, store);
+  }
+
+  void set_saved(const std::string& name, const std::map<std::string, Tensor>& saved, const std::string& origin) {
+    const auto it = saved.find(name);
+    ParameterStore& store = session_.parameters();
+    if (it == saved.end()) throw UserError(fmt::format("{}: has no '{}', so it belongs to another model or optimizer; start anew without --resume", origin, name));
+    if (it->second.dims() != store.dims(name) || it->second.dtype() != store.dtype(name))
+      throw UserError(fmt::format("{}: '{}' is {}{}, the model has {}{}; start anew without --resume", origin, name, name_of(it->second.dtype()),
+                                  to_string(std::span<const int64_t>(it->second.dims())), name_of(store.dtype(name)), to_string(std::span<const int64_t>(store.dims(name)))));
+    store.set(name, it->second);
+  }
+
+  void load_initial_weights() {
+    const std::string& path = training_.initial_weights;
+    std::map<std::string, Tensor> given;
+    if (is_checkpoint(path)) {
+      given = read_checkpoint(path).parameters;
+    } else {
+      for (auto& [name, tensor] : read_npz(path)) given[name] = tensor;
+    }
+    for (const Parameter& p : step_.program.parameters) {
+      if (p.name == "step" || session_.parameters().has(p.name) == false) continue;
+      const auto it = given.find(p.name);
+      if (it == given.end()) {
+        if (is_weight(p.name)) throw UserError(fmt::format("{}: has no array '{}' for the model's weight of that name", path, p.name));
+        continue;  // optimizer slots start at zero
+      }
+      if (!is_weight(p.name)) continue;
+      it->second = it->second.cast(session_.parameters().dtype(p.name));
+      set_saved(p.name, given, path);
+    }
+  }
+
+  // Weights come first among the parameters; slots and the step counter follow.
+  bool is_weight(const std::string& name) const {
+    for (const Parameter& p : evaluator_->program().program.parameters)
+      if (p.name == name) return true;
+    return false;
+  }
+
+  void restore_state() {
+    if (!resumed_) {
+      state_.preprocessing = spec::to_yaml(to_node(data_.preprocessing));
+      return;
+    }
+    if (leader()) {
+      log_info(fmt::format("resuming from {} (epoch {}, step {})", resume_path_, state_.epoch + 1, state_.step));
+      for (const std::string& change : describe_changes(resumed_->spec, spec_)) log_info("changed since: " + change);
+    }
+    if (state_.callbacks.size() == callbacks_.size()) {
+      for (size_t i = 0; i < callbacks_.size(); ++i) callbacks_[i]->from_json(state_.callbacks[i]);
+    } else if (leader()) {
+      log_warning("the callbacks are others than before; they start anew");
+    }
+    if (!state_.sums.empty()) logs_->set_state(state_.sums);
+    for (const auto& [name, tensor] : resumed_->parameters)
+      if (name.rfind(kRememberedPrefix, 0) == 0) remembered_[name.substr(std::string_view(kRememberedPrefix).size())] = tensor;
+    resumed_->parameters.clear();
+    if (state_.epoch < training_.epochs) {  // a larger number of epochs takes a stopped run on
+      state_.stopped = false;
+      state_.stop_reason.clear();
+    }
+  }
+
+  void open_folder() {
+    if (!leader()) return;
+    int64_t keep = training_.checkpoints.keep;
+    for (const auto& c : callbacks_)
+      if (const std::optional<int> k = c->keep()) keep = *k;
+    folder_.emplace(spec_.output, keep);
+    std::optional<ResumePoint> resume;
+    if (resumed_) resume = ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step};
+    folder_->open_logs(spec::to_yaml(spec_.resolved), resume);
+    progress_.emplace(progress_options_for_stderr(request_.quiet), training_.epochs);
+    set_before_log([this] { progress_->clear(); });
+  }
+
+  // ---- the loop
+
+  void train_epochs() {
+    start_ = last_save_ = std::chrono::steady_clock::now();
+    SignalWatch watch;
+    while (state_.epoch < training_.epochs && !state_.stopped) {
+      if (!train_epoch()) return;
+    }
+    if (leader() && state_.step == last_saved_step_) return;
+    save("the end of the run", {});
+  }
+
+  // False when the run was interrupted.
+  bool train_epoch() {
+    const auto epoch_start = std::chrono::steady_clock::now();
+    const double waited_before = loader_->wait_seconds();
+    const int64_t first_batch = state_.batch;
+    if (state_.batch == 0) logs_->reset();
+    loader_->seek(state_.epoch, state_.batch);
+    if (progress_) progress_->start_epoch(state_.epoch, loader_->batches_per_epoch(), first_batch);
+    epoch_samples_ = 0;
+    while (std::optional<Batch> batch = loader_->next()) {
+      const bool counted = train_batch(*batch);
+      if (rolled_back_) {  // the position has changed
+        rolled_back_ = false;
+        return true;
+      }
+      ++state_.batch;
+      if (counted) show_progress(loader_->wait_seconds() - waited_before);
+      CallbackDecision decision = step_decisions();
+      const StopCause cause = stop_cause();
+      if (cause != StopCause::kNone) {
+        interrupt(cause);
+        return false;
+      }
+      if (save_is_due() || decision.save) save("step", {});
+      if (decision.save_best) save_best();
+      if (decision.stop) {
+        end_early(decision);
+        break;
+      }
+    }
+    end_epoch(epoch_start, loader_->wait_seconds() - waited_before);
+    return true;
+  }
+
+  // Runs one step; false when the batch was too small to give every rank a sample.
+  bool train_batch(const Batch& batch) {
+    if (batch.global_count < communicator_.size() || batch.count == 0) return false;
+    tensors_.clear();
+    feed_->tensors(batch, tensors_);
+    const size_t targets_begin = feed_->inputs().size(), targets_end = tensors_.size();
+    const double rate = state_.learning_rate.value_or(training_.schedule.at(state_.step)) * state_.learning_rate_factor;
+    learning_rate_ = rate;
+    tensors_.push_back(scalar_tensor(rate));
+    if (step_.has_share)
+      tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(batch.global_count)));
+    const Executable& run = session_.run(step_id_, tensors_);
+    const double loss = run.scalar_output(0);
+    ++state_.step;
+    epoch_samples_ += batch.global_count;
+    step_loss_ = loss;
+    if (!std::isfinite(loss)) return handle_nonfinite(loss);
+    const size_t outputs = spec_.model.outputs.size(), stride = outputs > 1 ? 2 : 1, first = outputs > 1 ? 2 : 1;
+    std::vector<double> output_losses;
+    if (outputs > 1)
+      for (size_t o = 0; o < outputs; ++o) output_losses.push_back(run.scalar_output(1 + 2 * o));
+    const std::vector<Tensor> predictions = read_predictions(run, first, stride, outputs);
+    logs_->add(loss, output_losses, std::span<const Tensor>(tensors_).subspan(targets_begin, targets_end - targets_begin), predictions, batch.count);
+    if (training_.log_steps && leader()) folder_->write_step({state_.step, state_.epoch, {{"loss", loss}}});
+    return true;
+  }
+
+  Tensor scalar_tensor(double value) const {
+    Tensor t(training_.precision.variable, {});
+    t.set(0, value);
+    return t;
+  }
+
+  bool handle_nonfinite(double loss) {
+    const std::string what = fmt::format("epoch {}, step {}: the loss is {}", state_.epoch + 1, state_.step, loss);
+    if (training_.on_nan == NanPolicy::kSkip) {
+      ++state_.skipped_steps;
+      if (leader()) log_warning(what + "; the step was skipped");
+      return false;
+    }
+    if (training_.on_nan == NanPolicy::kRollback && state_.rollbacks < kMaxRollbacks) {
+      roll_back(what);
+      return false;
+    }
+    throw NumericError(what + "; the last good checkpoint is kept; lower the learning rate, clip gradients, or set training.on_nan");
+  }
+
+  // Back to the last checkpoint with half the learning rate.
+  void roll_back(const std::string& what) {
+    const int64_t rollbacks = state_.rollbacks + 1;
+    const double factor = state_.learning_rate_factor / 2;
+    std::vector<std::string> warnings;
+    const CheckpointFolder folder(spec_.output + "/checkpoints", 1);
+    auto saved = folder.load_latest(&warnings);
+    if (!saved) throw NumericError(what + ", and there is no checkpoint to go back to");
+    state_ = run_state_from_json(saved->second.state, saved->first);
+    state_.rollbacks = rollbacks;
+    state_.learning_rate_factor = factor;
+    for (const Parameter& p : step_.program.parameters) set_saved(p.name, saved->second.parameters, saved->first);
+    if (state_.callbacks.size() == callbacks_.size())
+      for (size_t i = 0; i < callbacks_.size(); ++i) callbacks_[i]->from_json(state_.callbacks[i]);
+    if (!state_.sums.empty()) logs_->set_state(state_.sums);
+    rolled_back_ = true;
+    if (leader()) {
+      log_warning(fmt::format("{}; back to {} with the learning rate times {}", what, saved->first, factor));
+      folder_->open_logs(spec::to_yaml(spec_.resolved), ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step});
+    }
+  }
+
+  void show_progress(double waited) {
+    if (!progress_ || !progress_->due()) return;
+    BatchProgress now;
+    now.batch = state_.batch;
+    now.samples = epoch_samples_;
+    now.data_wait_seconds = waited;
+    now.logs = logs_->logs();
+    progress_->update(now);
+  }
+
+  CallbackDecision step_decisions() {
+    CallbackDecision decision;
+    const Logs logs = {{"loss", step_loss_}};
+    for (const auto& c : callbacks_) decision.merge(c->on_step_end(state_.step, logs, seconds_since(start_)));
+    return decision;
+  }
+
+  // All ranks see the same answer.
+  StopCause stop_cause() {
+    double cause = 0;
+    if (SignalWatch::received() != 0) cause = 1;
+    else if (request_.max_time_seconds && seconds_since(start_) >= *request_.max_time_seconds) cause = 2;
+    if (communicator_.size() > 1) communicator_.broadcast(&cause, sizeof cause);
+    return cause == 1 ? StopCause::kSignal : cause == 2 ? StopCause::kTimeLimit : StopCause::kNone;
+  }
+
+  bool save_is_due() {
+    const CheckpointPolicy& policy = training_.checkpoints;
+    double due = (policy.steps > 0 && state_.step % policy.steps == 0) || (policy.seconds > 0 && seconds_since(last_save_) >= policy.seconds);
+    if (communicator_.size() > 1) communicator_.broadcast(&due, sizeof due);
+    return due != 0;
+  }
+
+  void interrupt(StopCause cause) {
+    outcome_.interrupted = true;
+    outcome_.stop_reason = cause == StopCause::kSignal ? fmt::format("signal {}", SignalWatch::received()) : "time limit";
+    save(outcome_.stop_reason, {}, true);
+    if (leader())
+      log_info(fmt::format("stopped by {} after saving {} (epoch {}, step {}); run the same command with --resume auto to go on", outcome_.stop_reason, outcome_.checkpoint,
+                           state_.epoch + 1, state_.step));
+  }
+
+  void end_early(const CallbackDecision& decision) {
+    if (decision.numeric_failure) throw NumericError(decision.reason);
+    state_.stopped = true;
+    state_.stop_reason = decision.reason;
+  }
+
+  void end_epoch(std::chrono::steady_clock::time_point epoch_start, double waited) {
+    logs_->merge(communicator_);
+    EpochRecord record;
+    record.epoch = state_.epoch;
+    record.step = state_.step;
+    record.logs = logs_->logs();
+    const double training_seconds = seconds_since(epoch_start);
+    record.samples_per_second = static_cast<double>(epoch_samples_) / std::max(training_seconds, 1e-9);
+    record.data_wait_seconds = waited;
+    record.learning_rate = learning_rate_;
+    if (data_.validation && !validate(record)) return;
+    record.seconds = seconds_since(epoch_start);
+    CallbackDecision decision;
+    for (const auto& c : callbacks_) decision.merge(c->on_epoch_end(state_.epoch, record.logs, learning_rate_));
+    if (decision.learning_rate) state_.learning_rate = decision.learning_rate;
+    state_.history.epochs.push_back(record);
+    ++state_.epoch;
+    state_.batch = 0;
+    state_.sums.clear();
+    if (leader()) {
+      folder_->write_epoch(record);
+      if (progress_) progress_->end_epoch(record);
+      for (const std::string& message : decision.messages) log_info(message);
+    }
+    if (decision.remember_weights) remember_weights();
+    if (decision.save_best) state_.best_epoch = record.epoch;
+    if (decision.stop) end_early(decision);
+    if (decision.restore_weights) restore_weights();
+    const CheckpointPolicy& policy = training_.checkpoints;
+    const bool last = state_.epoch == training_.epochs || state_.stopped;
+    if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch", {});
+    if (decision.save_best) save_best();
+  }
+
+  // Adds val_ logs; false when a signal came meanwhile: the epoch is then not counted and the loop sees the signal next.
+  bool validate(EpochRecord& record) {
+    const auto watch = [&](int64_t done, int64_t total) {
+      if (progress_) progress_->update_validation(done, total);
+      return true;
+    };
+    const std::optional<Logs> logs = evaluator_->run(data_.validation, training_.batch_size, spec_.data.workers, watch);
+    for (const auto& [name, value] : *logs) record.logs.emplace_back("val_" + name, value);
+    return true;
+  }
+
+  void remember_weights() {
+    for (const Parameter& p : evaluator_->program().program.parameters) remembered_[p.name] = session_.parameters().get(p.name);
+  }
+
+  void restore_weights() {
+    for (const auto& [name, value] : remembered_) session_.parameters().set(name, value);
+    if (leader()) log_info("the best weights are restored");
+  }
+
+  // ---- saving
+
+  Checkpoint make_checkpoint() {
+    Checkpoint c;
+    c.spec = spec::to_yaml(self_contained(spec_));
+    for (const Parameter& p : step_.program.parameters) c.parameters[p.name] = session_.parameters().get(p.name);
+    for (const auto& [name, value] : remembered_) c.parameters[kRememberedPrefix + name] = value;
+    state_.callbacks.clear();
+    for (const auto& callback : callbacks_) state_.callbacks.push_back(callback->to_json());
+    if (state_.batch > 0) state_.sums = logs_->state();
+    c.state = to_json(state_);
+    for (const auto& [name, value] : request_.facts) c.facts[name] = value;
+    return c;
+  }
+
+  // Weights that are not finite never replace good ones.
+  void check_finite(const Checkpoint& c) const {
+    for (const auto& [name, value] : c.parameters)
+      if (!is_finite(value))
+        throw NumericError(fmt::format("epoch {}, step {}: '{}' is no longer finite; the last good checkpoint is kept; lower the learning rate or clip gradients", state_.epoch + 1,
+                                       state_.step, name));
+  }
+
+  void merge_partial_sums() {
+    // Mid-epoch sums belong to each rank; a checkpoint of rank 0 holds the sums of all and resumes with them on rank 0.
+    if (communicator_.size() == 1 || state_.batch == 0) return;
+    logs_->merge(communicator_);
+    if (!leader()) logs_->reset();
+  }
+
+  void save(const std::string& why, const std::string&, bool must = false) {
+    merge_partial_sums();
+    last_save_ = std::chrono::steady_clock::now();
+    if (!leader()) return;
+    if (state_.step == last_saved_step_ && state_.batch == 0 && why != "epoch") return;
+    const Checkpoint c = make_checkpoint();
+    check_finite(c);
+    try {
+      folder_->sync();
+      outcome_.checkpoint = folder_->checkpoints().save(state_.step, c);
+      last_saved_step_ = state_.step;
+    } catch (const EnvError& e) {
+      if (must || training_.checkpoints.stop_on_error) throw;
+      log_warning(fmt::format("{}; training goes on, the last good checkpoint is kept", e.what()));
+    }
+  }
+
+  void save_best() {
+    if (!leader()) return;
+    const Checkpoint c = make_checkpoint();
+    check_finite(c);
+    try {
+      outcome_.best_checkpoint = folder_->checkpoints().save_best(c);
+    } catch (const EnvError& e) {
+      if (training_.checkpoints.stop_on_error) throw;
+      log_warning(fmt::format("{}; training goes on", e.what()));
+    }
+  }
+
+  // ---- the end
+
+  void finish() {
+    outcome_.seconds = seconds_since(start_);
+    outcome_.epochs = state_.epoch;
+    outcome_.steps = state_.step;
+    if (!state_.stop_reason.empty()) outcome_.stop_reason = state_.stop_reason;
+    if (!state_.history.epochs.empty()) outcome_.logs = state_.history.epochs.back().logs;
+    std::optional<ReportEvaluation> evaluation;
+    std::optional<ConfusionMatrix> confusion;
+    if (!outcome_.interrupted) evaluate_end(evaluation, confusion);
+    progress_.reset();
+    set_before_log({});
+    if (!leader()) return;
+    outcome_.best_checkpoint = std::filesystem::exists(folder_->checkpoints().best_path()) ? folder_->checkpoints().best_path() : "";
+    write_report(folder_->report_path(), make_report(spec_, state_, request_.facts, outcome_, evaluation, confusion));
+    outcome_.report = folder_->report_path();
+  }
+
+  void evaluate_end(std::optional<ReportEvaluation>& evaluation, std::optional<ConfusionMatrix>& confusion) {
+    const DatasetPtr& dataset = data_.test ? data_.test : data_.validation;
+    if (!dataset) return;
+    const char* name = data_.test ? "test" : "validation";
+    ConfusionMatrix matrix;
+    const std::optional<Logs> logs = evaluator_->run(dataset, training_.batch_size, spec_.data.workers, {}, &matrix);
+    evaluation = ReportEvaluation{name, *logs};
+    if (matrix.size() > 0) {
+      matrix.data_name = name;
+      confusion = std::move(matrix);
+    }
+    if (data_.test)
+      for (const auto& [key, value] : *logs) outcome_.logs.emplace_back("test_" + key, value);
+  }
+
+  const RunSpec& spec_;
+  const TrainingSpec& training_;
+  const TrainRequest& request_;
+  Communicator& communicator_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<RankCollectives> collectives_;
+  Session session_;
+  std::vector<std::unique_ptr<Callback>> callbacks_;
+
+  Data data_;
+  TrainingProgram step_;
+  size_t step_id_ = 0;
+  std::optional<Feed> feed_;
+  std::optional<Evaluator> evaluator_;
+  std::optional<LogAccumulator> logs_;
+  std::optional<BatchLoader> loader_;
+  std::optional<RunFolder> folder_;
+  std::optional<Progress> progress_;
+
+  std::string resume_path_;
+  std::optional<Checkpoint> resumed_;
+  RunState state_;
+  std::map<std::string, Tensor> remembered_;
+  TrainOutcome outcome_;
+  std::vector<Tensor> tensors_;
+  std::chrono::steady_clock::time_point start_, last_save_;
+  int64_t epoch_samples_ = 0, last_saved_step_ = -1;
+  double learning_rate_ = 0, step_loss_ = 0;
+  bool rolled_back_ = false;
+};
+
+}  // namespace
+
+TrainOutcome train(const RunSpec& spec, const TrainRequest& request, Communicator& communicator) { return Trainer(spec, request, communicator).run(); }
+
+std::string explain_training(const RunSpec& spec, const std::string& stage) {
+  const TrainingProgram step = build_training_program(spec.model, spec.training.losses, spec.training.optimizer, step_options(spec, 0, 1));
+  if (stage == "graph") return to_text(step.program);
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  Bindings bindings = {{"batch", spec.training.batch_size}};
+  std::vector<PassTrace> trace;
+  const Compiled compiled = compile(step.program, bindings, *backend, {.strict = spec.training.strict}, &trace);
+  if (stage == "plan") return to_text(compiled.plan, compiled.program);
+  if (stage == "memory") return memory_text(compiled.plan);
+  std::string text;
+  for (const PassTrace& pass : trace) text += "== after " + pass.name + "\n" + pass.text + "\n";
+  return text;
+}
+
+}  // namespace dl
