@@ -56,8 +56,8 @@ double rate_cosine(const Config& config, double step) {
 
 double rate_cosine_restarts(const Config& config, double step) {
   const double alpha = config.real("alpha"), t_mul = config.real("t_mul"), m_mul = config.real("m_mul");
-  // Lengths of the periods in units of the first one: 1, t_mul, t_mul^2 ... Keras takes a logarithm, which at the very step of a
-  // restart may land in either period; walking does not.
+  // Keras finds the period by a logarithm in float32; at the very step of a restart its backends disagree whether that is the end of the
+  // old period or the start of the new one. Walking is exact: the new one.
   double begin = 0, length = config.real("first_decay_steps"), height = 1;
   if (t_mul == 1) {
     const double restarts = std::floor(step / length);
