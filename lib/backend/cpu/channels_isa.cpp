@@ -23,12 +23,65 @@ DL_INLINE T narrow(float x) {
   }
 }
 
-// Calls f.operator()<lanes>(first) for pieces of `width`: 16 lanes, then 8, then one by one.
+// `n` values as one vector register (or one value), since the compiler does not make vectors of short loops with selects.
+template <int64_t n>
+struct Lanes {
+  typedef float F __attribute__((vector_size(n * 4), aligned(4), may_alias));
+  typedef int32_t I __attribute__((vector_size(n * 4), aligned(4), may_alias));
+  typedef uint32_t U __attribute__((vector_size(n * 4), aligned(4), may_alias));
+  typedef uint16_t H __attribute__((vector_size(n * 2), aligned(2), may_alias));
+};
+template <>
+struct Lanes<1> {
+  using F = float;
+  using I = int32_t;
+};
+
+template <int64_t n>
+DL_INLINE typename Lanes<n>::F load(const float* p) {
+  if constexpr (n == 1)
+    return *p;
+  else
+    return *reinterpret_cast<const typename Lanes<n>::F*>(p);
+}
+template <int64_t n>
+DL_INLINE typename Lanes<n>::F load(const uint16_t* p) {
+  if constexpr (n == 1) {
+    return widen(*p);
+  } else {
+    const auto bits = __builtin_convertvector(*reinterpret_cast<const typename Lanes<n>::H*>(p), typename Lanes<n>::U) << 16;
+    return reinterpret_cast<typename Lanes<n>::F>(bits);
+  }
+}
+template <int64_t n>
+DL_INLINE void store(float* p, typename Lanes<n>::F x) {
+  if constexpr (n == 1)
+    *p = x;
+  else
+    *reinterpret_cast<typename Lanes<n>::F*>(p) = x;
+}
+template <int64_t n>
+DL_INLINE void store(uint16_t* p, typename Lanes<n>::F x) {
+  if constexpr (n == 1) {
+    *p = narrow<uint16_t>(x);
+  } else {
+    float values[n];
+    *reinterpret_cast<typename Lanes<n>::F*>(values) = x;
+    for (int64_t l = 0; l < n; ++l) p[l] = narrow<uint16_t>(values[l]);
+  }
+}
+
+// Calls f.operator()<lanes>(first) for pieces of `width`: as many lanes as a register has, then one by one.
 template <class F>
-DL_INLINE void for_pieces(int64_t width, const F& f) {
+DL_INLINE void for_registers(int64_t width, const F& f) {
   int64_t c = 0;
-  for (; c + kLanes <= width; c += kLanes) f.template operator()<kLanes>(c);
-  for (; c + kLanes / 2 <= width; c += kLanes / 2) f.template operator()<kLanes / 2>(c);
+#ifdef __AVX512F__
+  for (; c + 16 <= width; c += 16) f.template operator()<16>(c);
+#endif
+#ifdef __AVX2__
+  for (; c + 8 <= width; c += 8) f.template operator()<8>(c);
+#endif
+  for (; c + 4 <= width; c += 4) f.template operator()<4>(c);
   for (; c < width; ++c) f.template operator()<1>(c);
 }
 
@@ -37,18 +90,13 @@ void max_pool(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t
   for (int64_t o = begin; o < end; ++o) {
     const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
     T* out = y + o * width;
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float best[lanes];
-      const T* first = x + *place * width + c;
-      for (int64_t l = 0; l < lanes; ++l) best[l] = widen(first[l]);
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      auto best = load<lanes>(x + *place * width + c);
       for (const int32_t* p = place + 1; p != stop; ++p) {
-        const T* line = x + *p * width + c;
-        for (int64_t l = 0; l < lanes; ++l) {
-          const float v = widen(line[l]);
-          best[l] = (v > best[l]) | (v != v) ? v : best[l];
-        }
+        const auto v = load<lanes>(x + *p * width + c);
+        best = (v > best) | (v != v) ? v : best;
       }
-      for (int64_t l = 0; l < lanes; ++l) out[c + l] = narrow<T>(best[l]);
+      store<lanes>(out + c, best);
     });
   }
 }
@@ -59,23 +107,22 @@ void max_pool_grad(const T* x, const T* dy, T* dx, const WindowLines& lines, int
     const int32_t* places = lines.places + lines.starts[o];
     const int32_t taps = lines.starts[o + 1] - lines.starts[o];
     const T* in = dy + o * width;
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float best[lanes], share[lanes];
-      int32_t winner[lanes];
-      const T* first = x + places[0] * width + c;
-      for (int64_t l = 0; l < lanes; ++l) best[l] = widen(first[l]), winner[l] = 0, share[l] = widen(in[c + l]);
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      using F = typename Lanes<lanes>::F;
+      using I = typename Lanes<lanes>::I;
+      const F share = load<lanes>(in + c), zero = {};
+      F best = load<lanes>(x + *places * width + c);
+      I winner = {};
       for (int32_t t = 1; t < taps; ++t) {
-        const T* line = x + places[t] * width + c;
-        for (int64_t l = 0; l < lanes; ++l) {
-          const float v = widen(line[l]);
-          const bool wins = (v > best[l]) | ((v != v) & (best[l] == best[l]));
-          best[l] = wins ? v : best[l];
-          winner[l] = wins ? t : winner[l];
-        }
+        const F v = load<lanes>(x + places[t] * width + c);
+        const auto wins = (v > best) | ((v != v) & (best == best));
+        best = wins ? v : best;
+        winner = wins ? I{} + t : winner;
       }
       for (int32_t t = 0; t < taps; ++t) {
         T* line = dx + places[t] * width + c;
-        for (int64_t l = 0; l < lanes; ++l) line[l] = winner[l] == t ? narrow<T>(widen(line[l]) + share[l]) : line[l];
+        const F part = winner == I{} + t ? share : zero;
+        store<lanes>(line, lines.disjoint ? part : load<lanes>(line) + part);
       }
     });
   }
@@ -91,13 +138,10 @@ void avg_pool(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t
     const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
     const float count = divisor(lines, o);
     T* out = y + o * width;
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float sum[lanes] = {};
-      for (const int32_t* p = place; p != stop; ++p) {
-        const T* line = x + *p * width + c;
-        for (int64_t l = 0; l < lanes; ++l) sum[l] += widen(line[l]);
-      }
-      for (int64_t l = 0; l < lanes; ++l) out[c + l] = narrow<T>(sum[l] / count);
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      typename Lanes<lanes>::F sum = {};
+      for (const int32_t* p = place; p != stop; ++p) sum += load<lanes>(x + *p * width + c);
+      store<lanes>(out + c, sum / count);
     });
   }
 }
@@ -108,15 +152,23 @@ void avg_pool_grad(const T* dy, T* dx, const WindowLines& lines, int64_t count, 
     const int32_t *place = lines.places + lines.starts[o], *stop = lines.places + lines.starts[o + 1];
     const float cells = divisor(lines, o);
     const T* in = dy + o * width;
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float share[lanes];
-      for (int64_t l = 0; l < lanes; ++l) share[l] = widen(in[c + l]) / cells;
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      const auto share = load<lanes>(in + c) / cells;
       for (const int32_t* p = place; p != stop; ++p) {
         T* line = dx + *p * width + c;
-        for (int64_t l = 0; l < lanes; ++l) line[l] = narrow<T>(widen(line[l]) + share[l]);
+        store<lanes>(line, lines.disjoint ? share : load<lanes>(line) + share);
       }
     });
   }
+}
+
+// Calls f.operator()<lanes>(first) for pieces of `width`: 16 lanes, then 8, then one by one.
+template <class F>
+DL_INLINE void for_pieces(int64_t width, const F& f) {
+  int64_t c = 0;
+  for (; c + kLanes <= width; c += kLanes) f.template operator()<kLanes>(c);
+  for (; c + kLanes / 2 <= width; c += kLanes / 2) f.template operator()<kLanes / 2>(c);
+  for (; c < width; ++c) f.template operator()<1>(c);
 }
 
 // sums[k][c] += sum over rows of term k, which `terms` gives for (row offset, channel).

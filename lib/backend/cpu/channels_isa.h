@@ -12,6 +12,7 @@ struct WindowLines {
   const int32_t* starts;
   const int32_t* places;
   int32_t fixed_count;  // divisor of an average; 0: the number of lines
+  bool disjoint;        // no line is read by two windows: gradients are written, not added
 };
 
 template <class T>
@@ -19,7 +20,7 @@ struct ChannelLoops {
   // Windows [begin, end) of one plane; lines are `width` elements.
   void (*max_pool)(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t end, int64_t width);
   void (*avg_pool)(const T* x, T* y, const WindowLines& lines, int64_t begin, int64_t end, int64_t width);
-  // Adds to dx the share of all `count` windows.
+  // Adds to dx (or, where windows are disjoint, writes) the share of all `count` windows.
   void (*max_pool_grad)(const T* x, const T* dy, T* dx, const WindowLines& lines, int64_t count, int64_t width);
   void (*avg_pool_grad)(const T* dy, T* dx, const WindowLines& lines, int64_t count, int64_t width);
 

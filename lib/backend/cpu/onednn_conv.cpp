@@ -4,6 +4,7 @@
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/onednn_rows.h"
 #include "backend/cpu/window.h"
+#include "base/cpu_info.h"
 #include "graph/op_def.h"
 
 namespace dl::cpu {
@@ -39,12 +40,29 @@ struct Problem {
       pads_end[i] = (g.out[k] - 1) * g.stride[k] + (g.size[k] - 1) * g.dilation[k] + 1 - g.in[k] - g.pad_begin[k];
     }
   }
+
+  // oneDNN's sizes in the order of the graph tensor.
+  Dims graph_dims(const Dims& dims) const {
+    Dims result(dims.size());
+    for (size_t i = 0; i < dims.size(); ++i) result[static_cast<size_t>(x_order[i])] = dims[i];
+    return result;
+  }
 };
 
 dnnl_memory_desc_t bias_descriptor(const Problem& p) { return plain_descriptor({p.g.out_channels}, p.type); }
 
+// oneDNN's AVX2 weight gradient pads few channels (but not 3) to 8, most of it work for nothing, unless both activations are row-major.
+bool prefers_plain(const Problem& p, Direction direction) {
+  return direction == Direction::kWeightGrad && active_isa() == Isa::kAvx2 && p.g.groups == 1 && p.g.channels < 8 && p.g.channels != 3 &&
+         !p.g.channels_first;
+}
+
 PrimitiveDesc describe(const Problem& p, Direction direction, bool bias) {
-  const dnnl_memory_desc_t x = any_descriptor(p.x, p.type), w = any_descriptor(p.kernel, p.type), y = any_descriptor(p.y, p.type);
+  const auto activation = [&](const Dims& dims, const Dims& graph_dims) {
+    return prefers_plain(p, direction) ? permuted(plain_descriptor(graph_dims, p.type), inverse(p.x_order)) : any_descriptor(dims, p.type);
+  };
+  const dnnl_memory_desc_t x = activation(p.x, p.graph_dims(p.x)), y = activation(p.y, p.graph_dims(p.y)),
+                           w = any_descriptor(p.kernel, p.type);
   const dnnl_memory_desc_t b = bias_descriptor(p);
   dnnl_convolution_desc_t op;
   if (dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training, dnnl_convolution_direct, &x, &w, bias ? &b : nullptr, &y,

@@ -43,7 +43,7 @@ struct Lines {
     std::sort(sorted.begin(), sorted.end());
     overlap = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
   }
-  WindowLines view() const { return {starts.data(), places.data(), fixed_count}; }
+  WindowLines view() const { return {starts.data(), places.data(), fixed_count, !overlap}; }
 };
 
 enum class Mode { kMax, kAvg, kMaxGrad, kAvgGrad };
@@ -63,10 +63,11 @@ class PoolKernel final : public Kernel {
     T* const result = static_cast<T*>(args.outputs[0]);
     const int64_t line_work = width_ * (static_cast<int64_t>(lines_.places.size()) / out_ + 1);
     if constexpr (is_grad(mode)) {
+      const bool covered = !lines_.overlap && static_cast<int64_t>(lines_.places.size()) == in_;
       parallel_for(planes_, std::max<int64_t>(1, kGrain / (line_work * out_)), [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p) {
           T* dx = result + p * in_ * width_;
-          std::memset(dx, 0, static_cast<size_t>(in_ * width_) * sizeof(T));
+          if (!covered) std::memset(dx, 0, static_cast<size_t>(in_ * width_) * sizeof(T));
           if constexpr (mode == Mode::kMaxGrad)
             f.max_pool_grad(input(0) + p * in_ * width_, input(1) + p * out_ * width_, dx, lines, out_, width_);
           else
