@@ -404,10 +404,12 @@ class CsvTable {
     }
     if (csv_.window) {
       opened.ordered = true;
-      opened.dataset = make_window_dataset(std::move(columns), rows_, *csv_.window);
+      Window window = *csv_.window;
+      if (inputs_only_) window.horizon = 0;  // the last window is what comes after the series
+      opened.dataset = make_window_dataset(std::move(columns), rows_, window);
       if (opened.dataset->size() == 0)
-        throw FileError(fmt::format("{}: {} rows are too few for a window of length {} + horizon {}", stream_->name(), rows_,
-                                    csv_.window->length, csv_.window->horizon));
+        throw FileError(fmt::format("{}: {} rows are too few for a window of length {} + horizon {}", stream_->name(), rows_, window.length,
+                                    window.horizon));
     } else {
       opened.dataset = make_memory_dataset(std::move(columns), rows_);
     }
