@@ -1,0 +1,45 @@
+// Everything a command can take as MODEL, loaded the same way: a checkpoint, a run folder (its best checkpoint, else the newest), a run
+// file or a model file (both untrained: initial values).
+// Who uses it: eval, predict, inspect, bench. Reads no data and computes nothing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ckpt/checkpoint.h"
+#include "graph/program.h"
+#include "plan/parameter_store.h"
+#include "train/run_spec.h"
+#include "train/run_state.h"
+
+namespace dl {
+
+enum class ModelFileKind { kCheckpoint, kRunFile, kModelFile };
+const char* name_of(ModelFileKind kind);  // "checkpoint", "run file", "model file"
+
+struct LoadedModel {
+  ModelFileKind kind = ModelFileKind::kModelFile;
+  std::string origin;  // the file that was read
+  Model model;
+  std::optional<RunSpec> run;  // of a checkpoint or a run file
+  // Of a checkpoint:
+  std::map<std::string, Tensor> parameters;  // weights, slots, "step"
+  Preprocessing preprocessing;
+  RunState state;
+  std::map<std::string, std::string> facts;
+
+  bool trained() const { return kind == ModelFileKind::kCheckpoint; }
+  Precision precision() const { return run ? run->training.precision : Precision{}; }
+};
+
+// `overrides` apply to the run file, also to the one inside a checkpoint. UserError where there is nothing at `path` or it is none of
+// the above; FileError for a damaged file or another framework's format.
+LoadedModel load_model(const std::string& path, const std::vector<std::string>& overrides = {});
+
+// Puts the parameters of `program` into the store: saved values, or initial ones of an untrained model (and zeros for optimizer slots).
+// FileError where a checkpoint lacks one or has another shape.
+void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store);
+
+}  // namespace dl
