@@ -39,7 +39,7 @@ struct TrainOptions {
 struct EvalOptions {
   CommonOptions common;
   std::string model;
-  std::string data;  // a run file or a data source; "" = the data of the model's own run
+  std::string data;  // a run file or a data file; "" = the data of the model's own run
   std::vector<std::string> overrides;
   struct Minimum {
     std::string metric;
@@ -54,8 +54,8 @@ struct PredictOptions {
   std::string model;
   std::string input;         // "-" = stdin; "" when inputs_npz is given
   std::string output = "-";  // "-" = stdout
-  std::string format;        // csv, jsonl, npy; "" = by the output's suffix, else csv
-  std::string input_format;  // csv, jsonl?, npy: needed for stdin; "" = by the input's suffix
+  std::string format;        // csv, jsonl, npy, npz; "" = by the output's suffix, else csv
+  std::string input_format;  // csv, npy, npz, idx, images; "" = by the input's suffix, csv for stdin
   std::string inputs_npz;    // all inputs by name, raw (no preprocessing)
   std::string outputs_npz;
   std::optional<int64_t> batch_size;

@@ -12,14 +12,17 @@ Command bench_command() {
   command.description = {
       "Measures latency and throughput of inference and, for a run file, of the training step, on random data, and the time, FLOPs and "
       "bytes of "
-      "each layer. Each figure is the median of repeated measurements, with its spread beside it.",
+      "each layer. Latencies are those of single runs: minimum, percentiles 50, 90 and 99, maximum; throughput is at the median. Before "
+      "measuring, the network runs until its time has settled.",
+      "The time of a layer is the median over runs in which each step is timed alone, so their sum is a little more than the latency. FLOP "
+      "and bytes are what the operators need, from their shapes. The training step runs with a learning rate of 0.",
   };
   command.examples = {
       {"Inference and training step of a run", "dltool bench configs/mnist-cnn.yaml"},
       {"Latency at batch sizes 1 and 32 on one thread", "dltool bench best.h5 --batch 1 --batch 32 --threads 1"},
       {"For a CI record", "dltool bench models/lenet.yaml --json > bench.json"},
   };
-  command.positional("MODEL|RUN", options->target, "a checkpoint, model file or run file").with_files();
+  command.positional("MODEL|RUN", options->target, "a checkpoint, the folder of a run, a model file or a run file").with_files();
   command.overrides(options->overrides);
   command
       .option(

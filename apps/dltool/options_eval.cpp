@@ -11,16 +11,22 @@ Command eval_command() {
   command.summary = "measure a trained model on data";
   command.description = {
       "Computes the loss and the metrics of MODEL over the whole test data: the key data.test of the run file, else data.validation. "
-      "Without --data it takes the run the checkpoint was trained with.",
+      "Without --data it takes the run the checkpoint was trained with. --data names another run file, or a data file of the training "
+      "data's form whose targets are in the same file. key=value changes the run file that the data comes from.",
+      "With --min the exit code is 1 when a metric is below its value. Any name of the output will do; where less is better, as with loss, "
+      "a minimum is seldom what is wanted. A metric that is NaN is below every value.",
+      "-v adds precision, recall and F1 of every class.",
   };
   command.examples = {
       {"Loss and metrics on the test data of its own run", "dltool eval runs/mnist/checkpoints/best.h5"},
       {"A gate for CI: exit code 1 when the model is not good enough", "dltool eval best.h5 --min accuracy=0.97 --json"},
       {"On the data of another run file", "dltool eval best.h5 --data configs/mnist-cnn.yaml"},
   };
-  command.positional("MODEL", options->model, "a checkpoint").with_files();
+  command.positional("MODEL", options->model, "a checkpoint or the folder of a run").with_files();
   command.overrides(options->overrides);
-  command.option("--data", "RUN.yaml", options->data, "take the data of this run file (default: of the run the model comes from)")
+  command
+      .option("--data", "FILE", options->data,
+              "take the data of this run file, or this data file (default: of the run the model comes from)")
       .with_files();
   command
       .option(

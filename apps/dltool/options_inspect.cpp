@@ -13,13 +13,16 @@ Command inspect_command() {
       "Prints the layer table of Keras's summary(), parameters, FLOPs of a sample, and the memory that inference and a training step need "
       "by "
       "batch size. FILE is a checkpoint, a model file or a run file; nothing is computed and no data is read.",
+      "Memory is parameters, inputs, constants and the arena of intermediate values. A model file, which has no loss, is taken to train "
+      "with "
+      "mean squared error and Adam. --explain shows the training step of a run file at its batch size, else the inference of one sample.",
   };
   command.examples = {
       {"Layers, parameters, FLOPs, memory", "dltool inspect models/lenet.yaml"},
       {"A checkpoint: where it comes from and how far it is trained", "dltool inspect runs/mnist/checkpoints/best.h5"},
       {"For scripts", "dltool inspect best.h5 --json | jq .parameters.total"},
   };
-  command.positional("FILE", options->file, "a checkpoint, model file or run file").with_files();
+  command.positional("FILE", options->file, "a checkpoint, the folder of a run, a model file or a run file").with_files();
   command.option("--explain", "STAGE", options->explain, "write one stage of the compiled network to stdout instead")
       .with_choices({"graph", "passes", "plan", "memory"});
   command.common_options(options->common);

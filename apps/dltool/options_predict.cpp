@@ -12,6 +12,13 @@ Command predict_command() {
   command.description = {
       "Reads samples from IN, applies the preprocessing the model was trained with, and writes one row of outputs per sample, in order. "
       "The output file appears under its name only when it is complete.",
+      "IN has the form of the training data: a CSV file with the same input columns (others, and targets, are left out), an .npy or .npz "
+      "array, an IDX file, or a folder of images, in the units of the training data. A CSV file of a series (window:) gets one row per "
+      "window, the last of which is a forecast of what comes after the file.",
+      "A classifier writes the columns class (its label), probability (of that class), and probability_LABEL for every class; score in "
+      "place of probability where the network does not end in a softmax or sigmoid. Other networks write their target's name, or name_0, "
+      "name_1, ... for several values, in the units of the training data. With several outputs the columns of a classifier begin with the "
+      "output's name. In an .npy or .npz file stand the values alone, one array per output.",
       "--inputs takes a .npz file with one array per model input, by name and without preprocessing, and --outputs writes one array per "
       "model output: the exact numbers of the network, for comparisons.",
   };
@@ -21,14 +28,14 @@ Command predict_command() {
       {"Images of a folder", "dltool predict best.h5 photos/ -o scores.csv"},
       {"Raw arrays", "dltool predict best.h5 --inputs in.npz --outputs out.npz"},
   };
-  command.positional("MODEL", options->model, "a checkpoint").with_files();
+  command.positional("MODEL", options->model, "a checkpoint or the folder of a run").with_files();
   Option& input = command.positional("IN", options->input, "data file or folder; - is stdin").with_files();
   input.required = false;
   command.option("-o,--output", "OUT", options->output, "where to write; - is stdout (default: -)").with_files();
   command.option("--format", "FORMAT", options->format, "form of the output (default: by its suffix, else csv)")
-      .with_choices({"csv", "jsonl", "npy"});
+      .with_choices({"csv", "jsonl", "npy", "npz"});
   command.option("--input-format", "FORMAT", options->input_format, "form of the input (default: by its suffix; csv for stdin)")
-      .with_choices({"csv", "npy", "idx", "image_folder"});
+      .with_choices({"csv", "npy", "npz", "idx", "images"});
   command.option("--inputs", "IN.npz", options->inputs_npz, "raw input arrays by name").with_files();
   command.option("--outputs", "OUT.npz", options->outputs_npz, "raw output arrays by name").with_files();
   command.option(

@@ -1,0 +1,42 @@
+#include "programs.h"
+
+namespace dl::app {
+
+TrainingProgram make_training_program(const LoadedModel& loaded) {
+  if (loaded.run) {
+    const TrainingSpec& t = loaded.run->training;
+    StepOptions options;
+    options.precision = t.precision;
+    options.seed = t.seed;
+    options.microbatches = static_cast<int>(t.microbatches);
+    options.skip_nonfinite = t.on_nan == NanPolicy::kSkip;
+    return build_training_program(loaded.model, t.losses, t.optimizer, options);
+  }
+  spec::Problems problems;
+  std::vector<std::string> outputs;
+  for (const ModelOutput& o : loaded.model.outputs) outputs.push_back(o.name);
+  const std::vector<OutputLoss> losses = read_losses(spec::Node::string("mse"), nullptr, outputs, "loss", problems);
+  const Optimizer optimizer = read_optimizer(spec::Node::string("adam"), "optimizer", problems);
+  problems.throw_if_any();
+  return build_training_program(loaded.model, losses, optimizer, {});
+}
+
+CompileOptions compile_options(const LoadedModel& loaded) {
+  CompileOptions options;
+  options.strict = loaded.run && loaded.run->training.strict;
+  return options;
+}
+
+std::string explain(const Program& program, const Bindings& sizes, const CompileOptions& options, const std::string& stage) {
+  if (stage == "graph") return to_text(program);
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  std::vector<PassTrace> trace;
+  const Compiled compiled = compile(program, sizes, *backend, options, &trace);
+  if (stage == "plan") return to_text(compiled.plan, compiled.program);
+  if (stage == "memory") return memory_text(compiled.plan);
+  std::string text;
+  for (const PassTrace& pass : trace) text += "== after " + pass.name + "\n" + pass.text + "\n";
+  return text;
+}
+
+}  // namespace dl::app
