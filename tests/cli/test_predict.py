@@ -79,6 +79,47 @@ class Classes(CliTest):
             self.assertAlmostEqual(float(row["probability_left"]) + float(row["probability_right"]), 1, places=6)
 
 
+    def test_images_and_logits(self):
+        """A folder without classes; an output without softmax has scores."""
+        for name, low in {"dark": 0, "light": 150}.items():
+            for i in range(20):
+                self.write(f"train/{name}/{i}.png", trained.png(low + 5 * i))
+        self.write("new/a.png", trained.png(10))
+        self.write("new/b.png", trained.png(240))
+        spec = """
+model: {inputs: {image: {shape: [8, 8, 1]}}, layers: [Flatten, {Dense: {units: 2}}]}
+data:
+  train: {format: images, path: train, color: gray, size: [8, 8], rescale: 1/255}
+training: {loss: {SparseCategoricalCrossentropy: {from_logits: true}}, optimizer: {Adam: {learning_rate: 0.05}}, epochs: 100, batch_size: 10}
+"""
+        self.write("run.yaml", spec)
+        self.run_dltool("train", "run.yaml", "-q", "-o", "run").succeeds()
+        rows = rows_of(self.run_dltool("predict", "run", "new").succeeds().stdout)
+        self.assertEqual(list(rows[0]), ["class", "score", "score_dark", "score_light"])
+        self.assertEqual([row["class"] for row in rows], ["dark", "light"])
+
+    def test_several_outputs(self):
+        spec = """
+model:
+  inputs: {x: {shape: [2]}}
+  layers:
+    - Dense: {units: 8, activation: relu, name: shared}
+    - Dense: {units: 3, activation: softmax, name: kind, inputs: shared}
+    - Dense: {units: 2, name: place, inputs: shared}
+  outputs: [kind, place]
+data:
+  train: {path: t.csv, columns: {x: [a, b], y: {place: [u, v], kind: k}}}
+training: {loss: {kind: sparse_categorical_crossentropy, place: mse}, epochs: 2}
+"""
+        self.write("run.yaml", spec)
+        self.write("t.csv", "a,b,k,u,v\n" + "".join(f"{i},{-i},{'red green blue'.split()[i % 3]},{i},1\n" for i in range(12)))
+        self.run_dltool("train", "run.yaml", "-q", "-o", "run").succeeds()
+        row = rows_of(self.run_dltool("predict", "run", "t.csv").succeeds().stdout)[0]
+        want = ["kind_class", "kind_probability", "kind_probability_blue", "kind_probability_green", "kind_probability_red", "place_0", "place_1"]
+        self.assertEqual(list(row), want)
+        self.run_dltool("predict", "run", "t.csv", "-o", "out.npy").fails(2, "an .npy file holds one output, here are 2")
+
+
 class Values(CliTest):
     def test_units_of_the_data(self):
         self.write("in.csv", "b,a\n0,0\n1,1\n-1,2\n")
