@@ -16,6 +16,7 @@ namespace dl {
 namespace {
 
 constexpr std::string_view kParameters = "/parameters", kSlots = "/slots", kFacts = "/facts";
+constexpr int kMaxSlashes = 200;  // the reader stops at 256 groups, so that a hostile file cannot exhaust the stack
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
@@ -106,6 +107,7 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   ContentChecksum content;
   for (const auto& [name, tensor] : checkpoint.parameters) {
     check_text(name, "name of a parameter");
+    DL_CHECK(std::count(name.begin(), name.end(), '/') <= kMaxSlashes, fmt::format("checkpoint: the name '{}' is nested too deep", name));
     const uint32_t crc = data_crc(tensor);
     writer.write_tensor(path_of(name, checkpoint.parameters), tensor, crc);
     content.add_tensor(name, tensor, crc);

@@ -25,7 +25,7 @@ std::optional<int64_t> step_of(const std::string& name) {
   const char* end = name.data() + name.size() - kSuffix.size();
   const auto [next, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
   // Only names that save() gives: nobody else's files may be deleted.
-  return error == std::errc() && next == end && file_name(step) == name ? std::optional(step) : std::nullopt;
+  return error == std::errc() && next == end && step >= 0 && file_name(step) == name ? std::optional(step) : std::nullopt;
 }
 
 }  // namespace

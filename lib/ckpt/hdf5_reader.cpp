@@ -13,7 +13,7 @@
 namespace dl {
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr int kMaxDepth = 256;
 constexpr int64_t kMaxObjects = 1'000'000;
 constexpr size_t kMaxAttributeBytes = 64;
 
@@ -210,6 +210,7 @@ std::string Hdf5Reader::read_text(const std::string& path) const {
   std::string text(bytes, '\0');
   if (H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()) < 0) fail(path, "cannot be read");
   text.resize(text.find_last_not_of('\0') + 1);  // npos + 1 == 0
+  if (text.find('\0') != std::string::npos) fail(path, "holds a NUL character");
   return text;
 }
 

@@ -124,6 +124,9 @@ TEST_CASE("any name is a parameter's name") {
                            "dense/kernel.m"}) {
     c.parameters[name] = Tensor::scalar<int64_t>(static_cast<int64_t>(c.parameters.size()));
   }
+  std::string deep = "d";
+  for (int i = 0; i < 200; ++i) deep += "/d";
+  c.parameters[deep] = Tensor::scalar<int64_t>(-1);
   const std::string path = folder.file("names.ckpt.h5");
   write_checkpoint(path, c);
   check_equal(c, read_checkpoint(path));
