@@ -1,0 +1,178 @@
+"""Trains one network twice, in dltool and in real Keras 3 (PyTorch backend), from the same weights on the same batches.
+
+Used by test_keras_training.py. A network is a list of (class name, config), written to dltool's run file and handed to Keras alike.
+"""
+
+import json
+import os
+import re
+import subprocess
+
+os.environ["KERAS_BACKEND"] = "torch"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import h5py  # noqa: E402
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DLTOOL = os.path.abspath(os.environ.get("DLTOOL", os.path.join(ROOT, "build/release/bin/dltool")))
+
+
+class Network:
+    """`layers`: (class, config) in order, each fed by the one before, or by the names in config["inputs"]; the input is "x". Every
+    layer needs a name. Targets are normal numbers, or class numbers below `classes`, or what targets(random, shape) makes; inputs
+    are normal numbers, or numbers below `tokens`."""
+
+    def __init__(self, shape, layers, loss="mse", classes=None, tokens=None, targets=None):
+        self.shape, self.layers, self.loss = shape, layers, loss
+        self.classes, self.tokens, self.targets = classes, tokens, targets
+
+    def dltool_model(self):
+        source = {"shape": list(self.shape)}
+        if self.tokens:
+            source["dtype"] = "int32"
+        return {"inputs": {"x": source}, "layers": [{name: dict(config)} for name, config in self.layers]}
+
+    def keras_model(self):
+        x = keras.Input(self.shape, dtype="int32" if self.tokens else "float32", name="x")
+        made, last, layers = {"x": x}, x, {}
+        for name, config in self.layers:
+            config = dict(config)
+            sources = config.pop("inputs", None)
+            if name == "Bidirectional":
+                ((inner, inner_config),) = config["layer"].items()
+                config["layer"] = getattr(keras.layers, inner)(**inner_config)
+            layer = layers.get(config["name"]) or getattr(keras.layers, name)(**config)
+            layers[config["name"]] = layer
+            if sources is None:
+                last = layer(last)
+            elif name == "MultiHeadAttention":
+                last = layer(*[made[s] for s in sources])
+            else:
+                last = layer([made[s] for s in sources]) if isinstance(sources, list) else layer(made[sources])
+            made[config["name"]] = last
+        return keras.Model(x, last)
+
+
+def scramble(model, random):
+    """Noise on what does not start at random, so that biases, gammas and moving statistics count too."""
+    for v in model.weights:
+        if "seed_generator" in v.path:
+            continue
+        name = v.path.rsplit("/", 1)[1]
+        start = np.array(v, dtype=np.float32)
+        if start.ndim > 1 and start.any():
+            continue
+        noise = random.normal(0, 0.1, start.shape).astype(np.float32)
+        v.assign(start + (np.abs(noise) if name == "moving_variance" else noise))
+
+
+def get_weights(model):
+    return {v.path: np.array(v, dtype=np.float32) for v in model.weights if "seed_generator" not in v.path}
+
+
+def make_data(network, output_shape, samples, random):
+    if network.tokens:
+        x = random.integers(0, network.tokens, (samples, *network.shape)).astype(np.int32)
+    else:
+        x = random.normal(0, 1, (samples, *network.shape)).astype(np.float32)
+    if network.classes:
+        y = random.integers(0, network.classes, samples).astype(np.int32)
+    elif network.targets:
+        y = network.targets(random, (samples, *output_shape)).astype(np.float32)
+    else:
+        y = random.normal(0, 1, (samples, *output_shape)).astype(np.float32)
+    return x, y
+
+
+def read_tree(path, group):
+    values = {}
+    with h5py.File(path) as file:
+        file[group].visititems(lambda name, item: values.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
+    return values
+
+
+class Runs:
+    """Both runs of one network with one optimizer: `losses` and `weights` of each, and predictions from dltool's final weights."""
+
+    def __init__(self, folder, network, optimizer, steps=20, batch=16, seed=0):
+        self.folder = str(folder)
+        os.makedirs(self.folder, exist_ok=True)
+        random = np.random.default_rng(seed)
+        keras.utils.set_random_seed(seed)
+        model = network.keras_model()
+        scramble(model, random)
+        x, y = make_data(network, model.output_shape[1:], steps * batch, random)
+        np.savez(self.path("initial.npz"), **get_weights(model))
+        np.savez(self.path("data.npz"), x=x, y=y)
+        np.save(self.path("x.npy"), x)
+        self.run_dltool(network, optimizer, batch)
+        self.run_keras(model, network, optimizer, x, y, batch)
+        for v in model.weights:
+            if v.path in self.dltool_weights:
+                v.assign(self.dltool_weights[v.path])
+        self.keras_predictions = np.asarray(model.predict(x, verbose=0, batch_size=64))
+        self.dltool_predictions = self.predict()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def dltool(self, *arguments):
+        done = subprocess.run([DLTOOL, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise AssertionError(f"dltool {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}")
+
+    def run_dltool(self, network, optimizer, batch):
+        spec = {
+            "model": network.dltool_model(),
+            "data": {"train": {"format": "npz", "path": "data.npz", "y": "y", **({"classes": network.classes} if network.classes else {})}, "shuffle": False},
+            "training": {"loss": network.loss, "optimizer": {optimizer[0]: optimizer[1]}, "batch_size": batch, "epochs": 1, "log_steps": True,
+                         "initial_weights": "initial.npz"},
+        }
+        with open(self.path("run.yaml"), "w") as file:
+            json.dump(spec, file)
+        self.dltool("train", "run.yaml", "-q", "-o", "run")
+        with open(self.path("run/metrics.jsonl")) as file:
+            records = [json.loads(line) for line in file]
+        self.dltool_losses = np.array([r["loss"] for r in records if r["type"] == "step"])
+        self.checkpoint = self.path("run/checkpoints/" + sorted(os.listdir(self.path("run/checkpoints")))[-1])
+        self.dltool_weights = {n: v for n, v in read_tree(self.checkpoint, "parameters").items() if n != "step"}
+
+    def run_keras(self, model, network, optimizer, x, y, batch):
+        loss = network.loss
+        if isinstance(loss, dict):
+            ((name, config),) = loss.items()
+            loss = getattr(keras.losses, name)(**config)
+        model.compile(optimizer=getattr(keras.optimizers, optimizer[0])(**optimizer[1]), loss=loss)
+        losses = []
+        for start in range(0, len(x), batch):
+            model.reset_metrics()  # Keras would answer with the mean since the last reset
+            losses.append(float(np.asarray(model.train_on_batch(x[start:start + batch], y[start:start + batch])).reshape(-1)[0]))
+        self.keras_losses = np.array(losses)
+        self.keras_weights = get_weights(model)
+
+    def predict(self):
+        self.dltool("predict", self.checkpoint, "x.npy", "-o", "predictions.npy", "-q")
+        return np.load(self.path("predictions.npy"))
+
+
+def model_file(path):
+    """Input shape and layers of a file in models/, which keep to one line per layer: `- Class: {key: value, ...}`."""
+    with open(path) as file:
+        lines = [line.split("#")[0].rstrip() for line in file]
+    shape, layers, counts = None, [], {}
+    for line in filter(None, lines):
+        if found := re.fullmatch(r"  \w+: \{shape: (\[.*\])\}", line):
+            shape = tuple(d if isinstance(d, int) else None for d in json.loads(found[1]))
+        elif found := re.fullmatch(r"  - (\w+):(?: (\{.*\}))?", line):
+            config = json.loads(re.sub(r"(?<![\w.])(?!true\b|false\b|null\b)([A-Za-z_]\w*)", r'"\1"', found[2] or "{}"))
+            base = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=.)([A-Z][a-z])", r"_\1", found[1])).replace("__", "_").lower()
+            count = counts[base] = counts.get(base, -1) + 1
+            layers.append((found[1], {"name": base + (f"_{count}" if count else ""), **config}))
+        elif line not in ("inputs:", "layers:"):
+            raise AssertionError(f"{path}: this test cannot read: {line}")
+    return shape, layers
