@@ -180,7 +180,12 @@ class Compiler {
     to.layout = wanted;
     Step step;
     step.op = "reorder";
-    step.kernel = backend_.prepare_reorder(from, to);
+    step.bytes = static_cast<double>(plan_.values[static_cast<size_t>(v)].bytes + bytes_of(to, backend_.layouts()));
+    step.threads = choose_threads(0, step.bytes);
+    {
+      const ThreadScope threads(step.threads);
+      step.kernel = backend_.prepare_reorder(from, to);
+    }
     step.row = "reorder";
     step.detail = (from.layout == kPlain ? std::string("plain") : backend_.layouts().name(from.layout)) + " -> " +
                   (wanted == kPlain ? std::string("plain") : backend_.layouts().name(wanted));
@@ -188,7 +193,6 @@ class Compiler {
     step.is_static = is_static_[static_cast<size_t>(v)];
     const int copy = add_value(to, step.is_static ? Storage::kStatic : Storage::kArena);
     is_static_[static_cast<size_t>(copy)] = step.is_static;
-    step.bytes = static_cast<double>(plan_.values[static_cast<size_t>(v)].bytes + plan_.values[static_cast<size_t>(copy)].bytes);
     step.inputs = {v};
     step.outputs = {copy};
     push(std::move(step));
