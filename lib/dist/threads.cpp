@@ -50,7 +50,7 @@ struct Meeting {
 
 class ThreadCommunicator final : public Communicator {
  public:
-  ThreadCommunicator(Meeting& meeting, int rank) : meeting_(meeting), rank_(rank) {}
+  ThreadCommunicator(Meeting& meeting, int rank) : meeting_(meeting), rank_(rank), sources_(meeting.buffers.size()) {}
   int rank() const override { return rank_; }
   int size() const override { return meeting_.size; }
   void barrier() override { meeting_.arrive_and_wait(); }
@@ -61,8 +61,8 @@ class ThreadCommunicator final : public Communicator {
     meeting_.arrive_and_wait();
     const auto ranks = static_cast<size_t>(size()), mine = static_cast<size_t>(rank_);
     const size_t begin = count * mine / ranks, end = count * (mine + 1) / ranks, width = size_of(dtype);
-    const std::vector<const void*> sources(meeting_.buffers.begin(), meeting_.buffers.end());
-    tree_sum(data, sources, begin, end, dtype, mean ? 1.0 / size() : 1.0);
+    std::copy(meeting_.buffers.begin(), meeting_.buffers.end(), sources_.begin());
+    tree_sum(data, sources_, begin, end, dtype, mean ? 1.0 / size() : 1.0);
     for (void* other : meeting_.buffers)
       if (other != data) std::memcpy(static_cast<char*>(other) + begin * width, static_cast<char*>(data) + begin * width, (end - begin) * width);
     meeting_.arrive_and_wait();
@@ -78,6 +78,7 @@ class ThreadCommunicator final : public Communicator {
  private:
   Meeting& meeting_;
   int rank_;
+  std::vector<const void*> sources_;
 };
 
 }  // namespace
