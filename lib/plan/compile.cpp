@@ -137,7 +137,12 @@ class Compiler {
     step.threads = choose_threads(step.flops, step.bytes);
     {
       const ThreadScope threads(step.threads);
-      Selected selected = select_kernel(backend_, {*node.op, node.attrs, inputs, outputs, backend_.layouts(), options_.strict}, options_);
+      const auto select = [&] { return select_kernel(backend_, {*node.op, node.attrs, inputs, outputs, backend_.layouts(), options_.strict}, options_); };
+      Selected selected = select();
+      if (!selected.kernel) {  // no row takes the layouts at hand; the legal Program promises one for plain operands
+        for (OperandType& t : inputs) t.layout = kPlain;
+        selected = select();
+      }
       DL_CHECK(selected.kernel, fmt::format("no kernel for {} after lowering", node.op->name));
       step.kernel = std::move(selected.kernel);
       step.row = selected.row->name;
