@@ -1,0 +1,84 @@
+"""dltool train: configuration, validation, results. Interruptions and resumes are in tests/integration."""
+
+import json
+
+from cli import ROOT, CliTest, main
+
+RUN = f"""model:
+  inputs:
+    image: {{shape: [64]}}
+  layers:
+    - Dense: {{units: 16, activation: relu}}
+    - Dense: {{units: 10, activation: softmax}}
+data:
+  train: {{format: csv, path: "{ROOT}/configs/data/digits.csv.gz", columns: {{y: label}}, classes: 10, rescale: 1/16}}
+  test: {{split: 0.2}}
+training:
+  loss: sparse_categorical_crossentropy
+  optimizer: {{Adam: {{learning_rate: 0.01}}}}
+  metrics: [accuracy]
+  batch_size: 64
+  epochs: 3
+output: out
+"""
+
+
+class Train(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.write("run.yaml", RUN)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def test_trains_and_writes_the_run_folder(self):
+        result = self.run_dltool("train", "run.yaml", "--json", "--threads", "1").succeeds().json()
+        self.assertEqual(result["status"], "finished")
+        self.assertEqual(result["epochs"], 3)
+        self.assertGreater(result["metrics"]["test_accuracy"], 0.8)
+        for name in ("config.yaml", "metrics.jsonl", "metrics.csv", "report.html"):
+            self.assertTrue((self.folder / "out" / name).stat().st_size > 0, name)
+        self.assertTrue((self.folder / result["checkpoint"]).exists())
+        epochs = [json.loads(line) for line in (self.folder / "out/metrics.jsonl").read_text().splitlines()]
+        self.assertEqual([e["epoch"] for e in epochs], [0, 1, 2])
+        self.assertLess(epochs[-1]["loss"], epochs[0]["loss"])
+        self.assertEqual((self.folder / "out/metrics.csv").read_text().splitlines()[0].split(",")[:3], ["epoch", "accuracy", "loss"])
+
+    def test_same_seed_same_numbers(self):
+        run = lambda *more: self.run_dltool("train", "run.yaml", "--json", "--threads", "1", *more).succeeds().json()["metrics"]
+        self.assertEqual(run("-o", "a"), run("-o", "b"))
+        self.assertNotEqual(run("-o", "a"), run("-o", "c", "--seed", "5"))
+
+    def test_print_config_parses_back_to_itself(self):
+        text = self.run_dltool("train", "run.yaml", "training.epochs=7", "--print-config").succeeds().prints(r"epochs: 7").stdout
+        self.write("again.yaml", text)
+        self.assertEqual(self.run_dltool("train", "again.yaml", "--print-config").succeeds().stdout, text)
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_explain_every_stage(self):
+        self.run_dltool("train", "run.yaml", "--explain", "graph").succeeds().prints(r"matmul.*# dense").prints(r"update dense/kernel/m = ")
+        self.run_dltool("train", "run.yaml", "--explain", "passes").succeeds().prints(r"== after fuse").prints(r"matmul_bias")
+        self.run_dltool("train", "run.yaml", "--explain", "plan").succeeds().prints(r"adam_update .*dense/kernel")
+        self.run_dltool("train", "run.yaml", "--explain", "memory").succeeds().prints(r"arena .*MiB")
+
+    def test_all_problems_at_once_with_places(self):
+        self.write("bad.yaml", RUN.replace("units: 16", "unitz: 16").replace("batch_size: 64", "batch_size: 0").replace("[accuracy]", "[acuracy]"))
+        result = self.run_dltool("train", "bad.yaml").fails(2, r"bad\.yaml:5:\d+: .*unitz.*did you mean 'units'", lines=None)
+        result.complains(r"bad\.yaml:\d+:\d+: training\.batch_size: ").complains(r"acuracy.*did you mean 'accuracy'")
+
+    def test_shapes_that_do_not_fit_name_the_layer(self):
+        self.write("bad.yaml", RUN.replace("- Dense: {units: 16, activation: relu}", "- Conv2D: {filters: 4, kernel_size: 3}"))
+        self.run_dltool("train", "bad.yaml").fails(2, r"bad\.yaml:5:\d+: layer 'conv2d': ")
+        self.write("bad.yaml", RUN.replace("shape: [64]", "shape: [63]"))
+        self.run_dltool("train", "bad.yaml").fails(2, r"input 'image' of the model takes \[batch, 63\].*64")
+
+    def test_missing_data_is_an_environment_error(self):
+        self.write("bad.yaml", RUN.replace("digits.csv.gz", "nowhere.csv"))
+        self.run_dltool("train", "bad.yaml").fails(4, r"nowhere\.csv")
+
+    def test_divergence_stops_with_5(self):
+        self.run_dltool("train", "run.yaml", "training.optimizer.Adam.learning_rate=1e38", "-q").fails(5, r"epoch 1, step \d+: .*(nan|inf|finite)")
+
+
+if __name__ == "__main__":
+    main()
