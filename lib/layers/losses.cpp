@@ -186,8 +186,8 @@ Loss read_loss(const spec::Node& node, const std::string& path, spec::Problems& 
   if (!named) return loss;
   loss.def = find_loss(named->name);
   if (!loss.def) {
-    const std::vector<std::string_view> names = loss_names();
-    problems.add(node.place(), path, fmt::format("unknown loss '{}'{}", named->name, spec::suggestion(named->name, names)));
+    const std::string hint = spec::suggestion(named->name, loss_names());
+    problems.add(node.place(), path, fmt::format("unknown loss '{}'{}", named->name, hint));
     return loss;
   }
   static const spec::Node kEmpty = spec::Node::map({});

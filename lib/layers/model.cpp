@@ -132,9 +132,10 @@ class ModelParser {
     const std::optional<spec::NamedConfig> named = read_object(node, item_path, problems_);
     if (!named) return poison();
     const std::string path = join_path(item_path, named->name);
-    static const spec::Node kEmpty = spec::Node::map({});
-    Reader reader(named->config ? *named->config : kEmpty, path, problems_);
     const Place place = place_of(*named);
+    spec::Node empty = spec::Node::map({});
+    empty.set_place(place);
+    Reader reader(named->config && !named->config->is_null() ? *named->config : empty, path, problems_);
     if (named->name == "Input" || named->name == "InputLayer") return parse_input_layer(reader, place, path);
     if (named->name == "call") return parse_shared_call(reader, place, path);
     const LayerDef* def = find_layer_def(named->name);

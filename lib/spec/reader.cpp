@@ -329,7 +329,7 @@ std::string nearest(std::string_view word, std::span<const std::string_view> can
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> candidates) {
   if (const std::string near = nearest(word, candidates); !near.empty()) return " (did you mean '" + near + "'?)";
-  if (candidates.empty() || candidates.size() > 12) return "";
+  if (candidates.empty() || candidates.size() > 20) return "";
   return "; known: " + join(candidates);
 }
 

@@ -242,6 +242,8 @@ class ModelCheckpoint : public Callback {
         keep_(static_cast<int>(config.integer("keep"))),
         best_(optional_real(config, "initial_value_threshold")) {}
 
+  std::string chooses_best_by() const override { return monitor_ ? monitor_->name() : ""; }
+
   CallbackDecision on_step_end(int64_t, const Logs& logs, double seconds) override {
     CallbackDecision decision;
     if (!last_seconds_) last_seconds_ = seconds;
@@ -422,9 +424,10 @@ std::unique_ptr<Callback> read_callback(const spec::Node& node, const std::strin
     return nullptr;
   }
   const CallbackDef& def = *kCallbacks[found - names.begin()];
-  static const spec::Node kEmpty = spec::Node::map({});
+  spec::Node empty = spec::Node::map({});
+  empty.set_place(node.place());
   const size_t problems_before = problems.lines().size();
-  spec::Reader reader(named->config && !named->config->is_null() ? *named->config : kEmpty, join_path(path, named->name), problems);
+  spec::Reader reader(named->config && !named->config->is_null() ? *named->config : empty, join_path(path, named->name), problems);
   const Config config = read_config(reader, def.keys);
   std::unique_ptr<Callback> callback;
   if (problems.lines().size() == problems_before) callback = def.make(config, reader, context);

@@ -46,6 +46,8 @@ class Callback {
   virtual CallbackDecision on_train_end();
   // ModelCheckpoint: how many step files to keep; nullopt for the others.
   virtual std::optional<int> keep() const { return std::nullopt; }
+  // ModelCheckpoint: the log that decides which weights are the best; "" for the others.
+  virtual std::string chooses_best_by() const { return ""; }
   // The state as a JSON object in one line, bit for bit. from_json throws FileError for what to_json cannot have written.
   virtual std::string to_json() const = 0;
   virtual void from_json(std::string_view text) = 0;

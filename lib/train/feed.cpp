@@ -10,7 +10,8 @@ namespace {
 std::string describe(const std::vector<Field>& fields, bool target) {
   std::string text;
   for (const Field& f : fields)
-    if (f.target == target) text += (text.empty() ? "" : ", ") + fmt::format("'{}' {}{}", f.name, name_of(f.dtype), to_string(std::span<const int64_t>(f.dims)));
+    if (f.target == target)
+      text += (text.empty() ? "" : ", ") + fmt::format("'{}' {}{}", f.name, name_of(f.dtype), to_string(std::span<const int64_t>(f.dims)));
   return text.empty() ? "none" : text;
 }
 
@@ -46,7 +47,8 @@ size_t find_field(const std::string& name, const std::vector<Field>& fields, boo
     ++count;
   }
   if (only && count == 1) return candidate;
-  throw UserError(fmt::format("the model's {} '{}' has no field of the data with that name; the data has {}", target ? "output" : "input", name, describe(fields, target)));
+  throw UserError(fmt::format("the model's {} '{}' has no field of the data with that name; the data has {}", target ? "output" : "input",
+                              name, describe(fields, target)));
 }
 
 FeedSlot make_slot(const std::string& name, const TensorType& type, const std::vector<Field>& fields, bool target, bool only) {
@@ -55,9 +57,14 @@ FeedSlot make_slot(const std::string& name, const TensorType& type, const std::v
     Shape given = {type.shape.at(0)};
     for (int64_t d : fields[f].dims) given.push_back(d);
     std::string advice;
-    if (target && !fields[f].classes.empty() && type.shape.size() > 1) advice = "; class numbers go with sparse_categorical_crossentropy";
-    throw UserError(fmt::format("{} '{}' of the model takes {}, field '{}' of the data has {}{}", target ? "output" : "input", name, to_string(type.shape), fields[f].name,
-                                to_string(given), advice));
+    if (target && !fields[f].classes.empty() && type.shape.size() > 1)
+      advice = "; class numbers go with sparse_categorical_crossentropy";
+    else if (target)
+      advice = "; change the last layer, the loss, or the columns of y";
+    else
+      advice = "; change the input's shape in the model, or shape: or columns: of the data";
+    throw UserError(fmt::format("{} '{}' of the model takes {}, field '{}' of the data has {}{}", target ? "output" : "input", name,
+                                to_string(type.shape), fields[f].name, to_string(given), advice));
   }
   return {name, type, f};
 }
@@ -66,10 +73,24 @@ FeedSlot make_slot(const std::string& name, const TensorType& type, const std::v
 
 Feed::Feed(const Model& model, const Precision& precision, const std::vector<TensorType>& targets, const std::vector<Field>& fields) {
   for (const Field& f : fields) dtypes_.push_back(f.dtype);
-  for (const ModelInput& in : model.inputs) inputs_.push_back(make_slot(in.name, input_type(in, precision), fields, false, model.inputs.size() == 1));
-  for (size_t o = 0; o < targets.size(); ++o) targets_.push_back(make_slot(model.outputs[o].name, targets[o], fields, true, targets.size() == 1));
+  for (const ModelInput& in : model.inputs)
+    inputs_.push_back(make_slot(in.name, input_type(in, precision), fields, false, model.inputs.size() == 1));
+  for (size_t o = 0; o < targets.size(); ++o)
+    targets_.push_back(make_slot(model.outputs[o].name, targets[o], fields, true, targets.size() == 1));
   for (const auto* slots : {&inputs_, &targets_})
     for (const FeedSlot& s : *slots) dtypes_[s.field] = s.type.dtype;
+}
+
+void check_class_counts(const Feed& feed, std::span<const TensorType> predictions, const std::vector<Field>& fields) {
+  for (size_t o = 0; o < feed.targets().size() && o < predictions.size(); ++o) {
+    const FeedSlot& slot = feed.targets()[o];
+    const Shape& scores = predictions[o].shape;
+    const int64_t classes = static_cast<int64_t>(fields[slot.field].classes.size());
+    if (scores.size() != slot.type.shape.size() + 1 || !scores.back().known() || scores.back().value() >= classes) continue;
+    throw UserError(fmt::format(
+        "output '{}' of the model gives {} score(s) per sample, field '{}' of the data has {} classes; give the last layer {} units",
+        slot.name, scores.back().value(), fields[slot.field].name, classes, classes));
+  }
 }
 
 DatasetPtr Feed::convert(DatasetPtr dataset) const { return cast_fields(std::move(dataset), dtypes_); }

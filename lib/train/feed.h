@@ -2,6 +2,7 @@
 // Who uses it: the training loop, evaluation, prediction, bench.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace dl {
 // A model input or target and the dataset field that feeds it.
 struct FeedSlot {
   std::string name;
-  TensorType type;   // with a symbolic batch
+  TensorType type;  // with a symbolic batch
   size_t field = 0;
 };
 
@@ -37,5 +38,9 @@ class Feed {
   std::vector<FeedSlot> inputs_, targets_;
   std::vector<DType> dtypes_;  // by dataset field
 };
+
+// `predictions`: type of each output, in the order of feed.targets(). UserError where class numbers of the data have no score in the
+// output.
+void check_class_counts(const Feed& feed, std::span<const TensorType> predictions, const std::vector<Field>& fields);
 
 }  // namespace dl

@@ -116,8 +116,9 @@ Optimizer read_optimizer(const spec::Node& node, const std::string& path, spec::
     problems.add(node.place(), path, fmt::format("unknown optimizer '{}'{}", named->name, spec::suggestion(named->name, names)));
     return result;
   }
-  static const spec::Node kEmpty = spec::Node::map({});
-  const spec::Node& config = named->config && !named->config->is_null() ? *named->config : kEmpty;
+  spec::Node empty = spec::Node::map({});
+  empty.set_place(node.place());
+  const spec::Node& config = named->config && !named->config->is_null() ? *named->config : empty;
   spec::Reader reader(config, join_path(path, named->name), problems);
   result.config = read_config(reader, join_keys(shared_keys(*result.def), result.def->keys));
   const int clips = result.config.given("clipnorm") + result.config.given("clipvalue") + result.config.given("global_clipnorm");

@@ -89,7 +89,7 @@ std::string cards(const ReportData& data) {
   for (const EpochRecord& record : epochs) seconds += record.seconds;
   out += card(format_count(static_cast<int64_t>(epochs.size())), epochs.size() == 1 ? "epoch" : "epochs");
   out += card(seconds < 60 ? fmt::format("{:.1f} s", seconds) : format_duration(seconds), "training time");
-  if (!epochs.empty()) out += card(format_rate(epochs.back().samples_per_second), "samples per second");
+  if (!epochs.empty()) out += card(format_rate(epochs.back().samples_per_second), "samples/s, last epoch");
   if (!data.layers.empty()) out += card(format_count(data.trainable_parameters + data.fixed_parameters), "parameters");
   return out + "</div>\n";
 }
@@ -112,7 +112,11 @@ std::string final_numbers(const ReportData& data) {
     table.head.push_back(fmt::format("Training, epoch {}", best->epoch + 1));
     if (validation) table.head.push_back(fmt::format("Validation, epoch {}", best->epoch + 1));
   }
-  for (const ReportEvaluation& evaluation : data.evaluations) table.head.push_back(escape_html(evaluation.data_name));
+  for (const ReportEvaluation& evaluation : data.evaluations) {
+    std::string head = evaluation.data_name;
+    if (!head.empty() && head[0] >= 'a' && head[0] <= 'z') head[0] = static_cast<char>(head[0] - 'a' + 'A');
+    table.head.push_back(escape_html(head));
+  }
   for (const std::string& name : names) {
     const std::string val = std::string(kValidation) + name;
     std::vector<std::string> row = {escape_html(name), last_cell(data.history, name)};
@@ -125,7 +129,7 @@ std::string final_numbers(const ReportData& data) {
     table.rows.push_back(std::move(row));
   }
   std::string note = validation ? "Training and validation at the last epoch" : "Training at the last epoch";
-  if (best) note += fmt::format("; epoch {} is the best by {}", best->epoch + 1, escape_html(data.monitor));
+  if (best) note += fmt::format("; epoch {} is the best{}", best->epoch + 1, data.monitor.empty() ? "" : " by " + escape_html(data.monitor));
   return render_table(table) + "<p class=\"note\">" + note + ".</p>\n";
 }
 

@@ -27,6 +27,8 @@ ReportData make_report(const RunSpec& spec, const RunState& state, const std::ve
   report.succeeded = !outcome.interrupted;
   report.history = state.history;
   report.best_epoch = state.best_epoch;
+  for (const auto& callback : make_callbacks(spec))
+    if (report.monitor.empty()) report.monitor = callback->chooses_best_by();
   if (evaluation) report.evaluations.push_back(*evaluation);
   report.confusion = confusion;
   report.facts = facts;

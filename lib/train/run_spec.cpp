@@ -46,15 +46,18 @@ CallbackContext callback_context(const RunSpec& spec) {
   return context;
 }
 
-void read_training(const spec::Node* node, RunSpec& spec, const std::string& base_dir, spec::Problems& problems) {
-  static const spec::Node kNone;
+void read_training(const spec::Node* node, const spec::Place& file_place, RunSpec& spec, const std::string& base_dir, spec::Problems& problems) {
   TrainingSpec& t = spec.training;
-  spec::Reader reader(node ? *node : kNone, "training", problems);
+  spec::Node none;
+  none.set_place(file_place);
+  spec::Reader reader(node ? *node : none, "training", problems);
   const std::vector<std::string> outputs = output_names(spec.model);
   const spec::Node* loss = reader.get("loss");
   const spec::Node* weights = reader.get("loss_weights");
+  // Without outputs the model has problems of its own; these would only follow from them.
+  const bool has_outputs = !outputs.empty();
   if (loss && !loss->is_null()) {
-    t.losses = read_losses(*loss, weights, outputs, "training", problems);
+    if (has_outputs) t.losses = read_losses(*loss, weights, outputs, "training.loss", problems);
   } else {
     reader.report("loss", "required key is missing; for example sparse_categorical_crossentropy or mse");
   }
@@ -64,7 +67,7 @@ void read_training(const spec::Node* node, RunSpec& spec, const std::string& bas
   if (t.optimizer.def) t.schedule = read_schedule(t.optimizer.learning_rate, "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
   const spec::Node* metrics = reader.get("metrics");
   t.metrics.resize(outputs.size());
-  if (metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
+  if (has_outputs && metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
   t.batch_size = reader.get_int("batch_size", 32, {1, 1 << 24});
   t.epochs = reader.get_int("epochs", 1, {1, 1 << 30});
   t.seed = reader.get_int("seed", 0, {0, INT64_MAX});
@@ -87,7 +90,7 @@ void read_training(const spec::Node* node, RunSpec& spec, const std::string& bas
   t.checkpoints = read_checkpoints(reader.get("checkpoints"), "training.checkpoints", problems);
   t.log_steps = reader.get_bool("log_steps", false);
   if (const spec::Node* callbacks = reader.get("callbacks")) t.callbacks = *callbacks;
-  read_callbacks(t.callbacks, "training.callbacks", callback_context(spec), problems);
+  if (has_outputs) read_callbacks(t.callbacks, "training.callbacks", callback_context(spec), problems);
   reader.finish();
 }
 
@@ -110,7 +113,7 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   } else {
     reader.report("data", "required key is missing: what to train on, see dltool-spec(5)");
   }
-  read_training(reader.get("training"), spec, base_dir, problems);
+  read_training(reader.get("training"), root.place(), spec, base_dir, problems);
   spec.output = reader.get_string("output", "runs/" + spec.name);
   reader.finish();
   problems.throw_if_any();

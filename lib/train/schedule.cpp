@@ -193,8 +193,9 @@ Schedule read_schedule(const spec::Node& node, const std::string& path, spec::Pr
   }
   Schedule schedule;
   schedule.def = kSchedules[found - names.begin()];
-  static const spec::Node kEmpty = spec::Node::map({});
-  const spec::Node& config = named->config && !named->config->is_null() ? *named->config : kEmpty;
+  spec::Node empty = spec::Node::map({});
+  empty.set_place(node.place());
+  const spec::Node& config = named->config && !named->config->is_null() ? *named->config : empty;
   const size_t problems_before = problems.lines().size();
   spec::Reader reader(config, join_path(path, named->name), problems);
   schedule.config = read_config(reader, join_keys(schedule.def->keys, shared_keys()));
