@@ -17,6 +17,9 @@ std::string option_heading(const Option& option);
 // The help of an option with its choices: "form of the output (...); one of csv, jsonl, npy".
 std::string option_help(const Option& option);
 
+// Text as man(7) source.
+std::string roff(const std::string& text);
+
 struct ExitStatus {
   std::string code;
   std::string meaning;

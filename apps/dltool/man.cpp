@@ -6,10 +6,10 @@
 #include <sstream>
 
 #include "help.h"
+#include "man_tables.h"
 #include "version.h"
 
 namespace dl::app {
-namespace {
 
 std::string roff(const std::string& text) {
   std::string out;
@@ -24,6 +24,8 @@ std::string roff(const std::string& text) {
   }
   return out;
 }
+
+namespace {
 
 std::string bold(const std::string& text) { return "\\fB" + roff(text) + "\\fR"; }
 
@@ -66,6 +68,23 @@ std::string read_include(const std::filesystem::path& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// `.\" TABLE layers` becomes the table of layers, and so on.
+std::string with_tables(const std::string& prose, const std::string& origin) {
+  static const std::string kMark = ".\\\" TABLE ";
+  std::string out;
+  std::istringstream lines(prose);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(kMark)) {
+      out += line + "\n";
+      continue;
+    }
+    const std::string table = man_table(line.substr(kMark.size()));
+    if (table.empty()) throw UserError(fmt::format("{}: '{}' names no table of man_tables.h", origin, line));
+    out += table;
+  }
+  return out;
 }
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
@@ -111,7 +130,7 @@ void write_man(const std::vector<Command>& commands, const std::string& include_
   std::string spec = read_include(in / "dltool-spec.inc");
   if (spec.empty())
     throw EnvError(fmt::format("{}: cannot be read; give the folder of the *.inc files", (in / "dltool-spec.inc").string()));
-  write_file(out / "dltool-spec.5", title("DLTOOL-SPEC", 5, "File Formats") + spec);
+  write_file(out / "dltool-spec.5", title("DLTOOL-SPEC", 5, "File Formats") + with_tables(spec, "dltool-spec.inc"));
   write_file(out / "completions/dltool.bash", completion(commands, "bash"));
   write_file(out / "completions/_dltool", completion(commands, "zsh"));
   write_file(out / "completions/dltool.fish", completion(commands, "fish"));
