@@ -17,7 +17,7 @@ echo "\$ dltool train configs/digits.yaml --output $output"
 $dltool train configs/digits.yaml --output $output
 
 step 'evaluate on the test set'
-checkpoint=$output/checkpoints/best.h5
+checkpoint=$output/checkpoints/best.ckpt.h5
 echo "\$ dltool eval $checkpoint --data configs/digits.yaml --min accuracy=0.98"
 $dltool eval $checkpoint --data configs/digits.yaml --min accuracy=0.98
 
