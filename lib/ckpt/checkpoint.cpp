@@ -1,22 +1,20 @@
 #include "ckpt/checkpoint.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "base/atomic_file.h"
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "ckpt/hdf5_file.h"
+#include "ckpt/hdf5_writer.h"
+#include "ckpt/index.h"
 #include "ckpt/seal.h"
 
 namespace dl {
 namespace {
-
-constexpr std::string_view kParameters = "/parameters", kSlots = "/slots", kFacts = "/facts";
-constexpr int kMaxSlashes = 200;  // the reader stops at 256 groups, so that a hostile file cannot exhaust the stack
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
@@ -31,60 +29,26 @@ std::string encode_step(std::string step) {
   return step;
 }
 
-std::string decode_step(std::string step) {
-  if (step == "%") return "";
-  if (step == "%2E") return ".";
-  replace_all(step, "%2F", "/");
-  replace_all(step, "%25", "%");
-  return step;
-}
-
-template <class Change>
-std::string change_steps(std::string_view name, const Change& change) {
+std::string encode_path(std::string_view name) {
   std::string result;
-  for (size_t begin = 0;;) {
-    const size_t slash = name.find('/', begin);
-    result += change(std::string(name.substr(begin, slash == std::string_view::npos ? slash : slash - begin)));
+  for (;;) {
+    const size_t slash = name.find('/');
+    result += encode_step(std::string(name.substr(0, slash)));
     if (slash == std::string_view::npos) return result;
     result += '/';
-    begin = slash + 1;
+    name.remove_prefix(slash + 1);
   }
 }
 
-// Where a parameter lies in the file. A name below another parameter, "dense/kernel/adam_m" below "dense/kernel", goes to
+// Where a parameter lies in the HDF5 file. A name below another parameter, "dense/kernel/adam_m" below "dense/kernel", goes to
 // /slots/adam_m/dense/kernel. The outermost such parameter counts, so no dataset of /slots lies below another either.
 std::string path_of(const std::string& name, const std::map<std::string, Tensor>& parameters) {
   for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
     const std::string owner = name.substr(0, slash);
-    if (!parameters.contains(owner)) continue;
-    return fmt::format("{}/{}/{}", kSlots, encode_step(name.substr(slash + 1)), change_steps(owner, encode_step));
+    if (parameters.contains(owner)) return fmt::format("/slots/{}/{}", encode_step(name.substr(slash + 1)), encode_path(owner));
   }
-  return fmt::format("{}/{}", kParameters, change_steps(name, encode_step));
+  return "/parameters/" + encode_path(name);
 }
-
-// The checksum over everything that has a meaning, however it is laid out.
-struct ContentChecksum {
-  uint32_t crc = 0;
-  void add(std::string_view text) {
-    const std::string length = fmt::format("{} ", text.size());  // so that the border between two texts counts
-    crc = crc32c(length.data(), length.size(), crc);
-    crc = crc32c(text.data(), text.size(), crc);
-  }
-  void add_tensor(const std::string& name, const Tensor& tensor, uint32_t data_crc) {
-    add(name);
-    add(fmt::format("{}{} {:08x}", name_of(tensor.dtype()), to_string(tensor.dims()), data_crc));
-  }
-  void add_texts(const Checkpoint& checkpoint) {
-    add(checkpoint.spec);
-    add(checkpoint.state);
-    for (const auto& [name, text] : checkpoint.facts) {
-      add(name);
-      add(text);
-    }
-  }
-};
-
-uint32_t data_crc(const Tensor& tensor) { return crc32c(tensor.raw(), tensor.bytes()); }
 
 size_t expected_bytes(const Checkpoint& checkpoint) {
   size_t bytes = (1 << 16) + checkpoint.spec.size() + checkpoint.state.size();
@@ -93,81 +57,88 @@ size_t expected_bytes(const Checkpoint& checkpoint) {
   return bytes;
 }
 
-void check_text(const std::string& text, const char* what) {
-  DL_CHECK(text.find('\0') == std::string::npos, fmt::format("checkpoint: the {} holds a NUL character", what));
+void check_name(const std::string& name) { DL_CHECK(name.find('\0') == std::string::npos, "checkpoint: a name holds a NUL character"); }
+
+void write_contents(const Checkpoint& checkpoint, Hdf5Writer& writer, std::vector<IndexEntry>& index) {
+  for (const auto& [name, tensor] : checkpoint.parameters) {
+    check_name(name);
+    const uint32_t crc = crc32c(tensor.raw(), tensor.bytes());
+    const uint64_t offset = writer.write_tensor(path_of(name, checkpoint.parameters), tensor, crc);
+    index.push_back({"parameter", tensor.dtype(), tensor.dims(), offset, crc, name});
+  }
+  const auto add_text = [&](const char* kind, const std::string& name, const std::string& path, const std::string& text) {
+    check_name(name);
+    index.push_back({kind, DType::kUInt8, {static_cast<int64_t>(text.size())}, writer.write_text(path, text), crc32c(text), name});
+  };
+  add_text("text", "spec", "/spec", checkpoint.spec);
+  add_text("text", "state", "/state", checkpoint.state);
+  for (const auto& [name, text] : checkpoint.facts) add_text("fact", name, "/facts/" + encode_step(name), text);
+  writer.write_attribute("/", "format_version", kCheckpointVersion);
+}
+
+Tensor read_entry(const SealedFile& file, const IndexEntry& entry) {
+  Tensor tensor(entry.dtype, entry.dims);
+  file.read(entry.offset, tensor.bytes(), tensor.raw());
+  if (crc32c(tensor.raw(), tensor.bytes()) != entry.crc) {
+    throw FileError(fmt::format("{}: {}: its checksum does not fit its data", file.path(), entry.what()));
+  }
+  const auto* bytes = static_cast<const unsigned char*>(tensor.raw());
+  if (entry.dtype == DType::kBool && std::any_of(bytes, bytes + tensor.size(), [](unsigned char b) { return b > 1; })) {
+    throw FileError(fmt::format("{}: {}: holds values that are neither true nor false", file.path(), entry.what()));
+  }
+  return tensor;
+}
+
+std::string read_text(const SealedFile& file, const IndexEntry& entry) {
+  if (entry.dtype != DType::kUInt8 || entry.dims.size() != 1) throw FileError(fmt::format("{}: {}: is no text", file.path(), entry.what()));
+  const Tensor bytes = read_entry(file, entry);
+  return {static_cast<const char*>(bytes.raw()), bytes.bytes()};
 }
 
 }  // namespace
 
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
-  check_text(checkpoint.spec, "spec");
-  check_text(checkpoint.state, "state");
   AtomicFile file(path);  // first, so that a folder that cannot be written is known before the work
   Hdf5Writer writer(kSealBytes, expected_bytes(checkpoint));
-  ContentChecksum content;
-  for (const auto& [name, tensor] : checkpoint.parameters) {
-    check_text(name, "name of a parameter");
-    DL_CHECK(std::count(name.begin(), name.end(), '/') <= kMaxSlashes, fmt::format("checkpoint: the name '{}' is nested too deep", name));
-    const uint32_t crc = data_crc(tensor);
-    writer.write_tensor(path_of(name, checkpoint.parameters), tensor, crc);
-    content.add_tensor(name, tensor, crc);
-  }
-  writer.write_text("/spec", checkpoint.spec);
-  writer.write_text("/state", checkpoint.state);
-  for (const auto& [name, text] : checkpoint.facts) {
-    check_text(name + text, "facts");
-    writer.write_text(fmt::format("{}/{}", kFacts, encode_step(name)), text);
-  }
-  content.add_texts(checkpoint);
-  writer.write_attribute("/", "content_crc32c", content.crc);
-  writer.write_attribute("/", "format_version", kCheckpointVersion);
+  std::vector<IndexEntry> entries;
+  write_contents(checkpoint, writer, entries);
   const std::string_view image = writer.finish(), body = image.substr(kSealBytes);
-  file.write(make_seal(image.size(), crc32c(body)));
+  const std::string index = write_index(entries);
+  const uint32_t crc = crc32c(index.data(), index.size(), crc32c(body));
+  file.write(make_seal(image.size() + index.size(), image.size(), crc));
   file.write(body);
+  file.write(index);
   file.commit();
 }
 
 Checkpoint read_checkpoint(const std::string& path) {
-  check_seal(path);
-  const Hdf5Reader reader(path);
+  const SealedFile file(path);
   Checkpoint checkpoint;
-  std::map<std::string, uint32_t> checksums;
-  const auto add = [&](const std::string& object, const std::string& name) {
-    auto [tensor, crc] = reader.read_tensor(object);
-    if (data_crc(tensor) != crc) throw FileError(fmt::format("{}: {}: its checksum does not fit its data", path, object));
-    if (!checksums.emplace(name, crc).second) throw FileError(fmt::format("{}: {}: is there twice", path, object));
-    checkpoint.parameters.emplace(name, std::move(tensor));
-  };
-  if (reader.exists(std::string(kParameters))) {
-    reader.for_each_dataset(std::string(kParameters), [&](const std::string& name) {
-      add(fmt::format("{}/{}", kParameters, name), change_steps(name, decode_step));
-    });
+  int texts = 0;
+  for (const IndexEntry& entry : parse_index(file.read_index(), file.size(), path)) {
+    bool fresh = true;
+    if (entry.name.find('\0') != std::string::npos) throw FileError(path + ": a name holds a NUL character");
+    if (entry.kind == "parameter") {
+      fresh = checkpoint.parameters.emplace(entry.name, read_entry(file, entry)).second;
+    } else if (entry.kind == "fact") {
+      fresh = checkpoint.facts.emplace(entry.name, read_text(file, entry)).second;
+    } else if (entry.kind == "text" && (entry.name == "spec" || entry.name == "state")) {
+      const int bit = entry.name == "spec" ? 1 : 2;
+      fresh = (texts & bit) == 0;
+      texts |= bit;
+      (bit == 1 ? checkpoint.spec : checkpoint.state) = read_text(file, entry);
+    } else {
+      throw FileError(fmt::format("{}: {}: is not known", path, entry.what()));
+    }
+    if (!fresh) throw FileError(fmt::format("{}: {}: is there twice", path, entry.what()));
   }
-  if (reader.exists(std::string(kSlots))) {
-    reader.for_each_dataset(std::string(kSlots), [&](const std::string& below) {
-      const size_t slash = below.find('/');
-      const std::string object = fmt::format("{}/{}", kSlots, below);
-      if (slash == std::string::npos) throw FileError(fmt::format("{}: {}: belongs to no parameter", path, object));
-      add(object, change_steps(below.substr(slash + 1), decode_step) + "/" + decode_step(below.substr(0, slash)));
-    });
-  }
-  checkpoint.spec = reader.read_text("/spec");
-  checkpoint.state = reader.read_text("/state");
-  if (reader.exists(std::string(kFacts))) {
-    reader.for_each_dataset(std::string(kFacts), [&](const std::string& name) {
-      checkpoint.facts[decode_step(name)] = reader.read_text(fmt::format("{}/{}", kFacts, name));
-    });
-  }
-  ContentChecksum content;
-  for (const auto& [name, tensor] : checkpoint.parameters) content.add_tensor(name, tensor, checksums[name]);
-  content.add_texts(checkpoint);
-  if (content.crc != reader.read_attribute("/", "content_crc32c")) {
-    throw FileError(path + ": is damaged: the checksum over its content does not fit");
-  }
+  if (texts != 3) throw FileError(path + ": has no spec or no state");
   return checkpoint;
 }
 
 bool is_checkpoint(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;  // opening a FIFO would wait
   std::ifstream file(path, std::ios::binary);
   std::string head(kSealMagic.size(), '\0');
   return file.read(head.data(), static_cast<std::streamsize>(head.size())) && head == kSealMagic;

@@ -1,9 +1,9 @@
-// dltool's native model file and the folder of them that a run keeps. HDF5 behind a block of 512 bytes that holds the length and a
-// CRC-32C of all that follows, so damage is found before HDF5 parses a byte; h5py, h5dump and HDFView skip that block by themselves.
+// dltool's native model file and the folder of them that a run keeps. An HDF5 file behind a seal and before an index (seal.h): the seal
+// finds any damage, the index is all that reading needs, and h5py, h5dump and HDFView see plain HDF5:
 //   /parameters/dense/kernel     every tensor by its name, '/' nests groups; contiguous, little-endian, attribute crc32c
 //   /slots/adam_m/dense/kernel   "dense/kernel/adam_m", since a dataset cannot hold another one
 //   /spec  /state  /facts/NAME   texts
-// Who uses it: train (save, resume) and every command that takes a model. Thread-safety: one call at a time (HDF5 is not).
+// Who uses it: train (save, resume) and every command that takes a model. Writing: one call at a time (HDF5 is not thread-safe).
 // Errors: FileError for a damaged, hostile or newer file; EnvError where the disk fails.
 #pragma once
 

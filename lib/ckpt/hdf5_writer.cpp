@@ -1,87 +1,182 @@
+#include "ckpt/hdf5_writer.h"
+
 #include <fmt/format.h>
 #include <hdf5.h>
 
 #include <algorithm>
+#include <bit>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "ckpt/hdf5_file.h"
-#include "ckpt/hdf5_types.h"
 
 namespace dl {
 namespace {
 
-Hdf5Id scalar_space() { return Hdf5Id(check_id(H5Screate(H5S_SCALAR), "H5Screate"), H5Sclose); }
+static_assert(std::is_same_v<hid_t, int64_t>, "the header passes identifiers as int64_t");
 
-void put_attribute(int64_t object, const char* name, const Hdf5Id& type, const void* value) {
-  const Hdf5Id space = scalar_space();
-  const Hdf5Id attribute(check_id(H5Acreate2(object, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), "H5Acreate"), H5Aclose);
-  check_status(H5Awrite(attribute.get(), type.get(), value), "H5Awrite");
-}
-void put_attribute(int64_t object, const char* name, uint32_t value) { put_attribute(object, name, stored_type(DType::kUInt32), &value); }
-void put_attribute(int64_t object, const char* name, std::string_view value) {
-  put_attribute(object, name, text_type(value.size()), value.data());
+// Owns an HDF5 identifier.
+class Id {
+ public:
+  Id(hid_t id, herr_t (*close)(hid_t), const char* call) : id_(id), close_(close) {
+    DL_CHECK(id >= 0, fmt::format("HDF5: {} failed", call));
+  }
+  Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+  Id& operator=(Id&&) = delete;
+  ~Id() {
+    if (id_ >= 0) close_(id_);
+  }
+  hid_t get() const { return id_; }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+void check(herr_t status, const char* call) { DL_CHECK(status >= 0, fmt::format("HDF5: {} failed", call)); }
+
+// Once per process: no error stacks on stderr, no plugins loaded, nothing left to do at exit.
+void set_up() {
+  static const bool done = [] {
+    H5dont_atexit();
+    H5open();
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    H5PLset_loading_state(0);
+    return true;
+  }();
+  (void)done;
 }
 
-Hdf5Id create_dataset(int64_t file, const std::string& path, const Hdf5Id& type, const Hdf5Id& space) {
-  const Hdf5Id links = property_list(H5P_LINK_CREATE);
-  check_status(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
-  check_status(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
-  const Hdf5Id creation = property_list(H5P_DATASET_CREATE);
-  check_status(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
-  check_status(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");
-  check_status(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");  // the same content gives the same bytes
-  const hid_t id = H5Dcreate2(file, path.c_str(), type.get(), space.get(), links.get(), creation.get(), H5P_DEFAULT);
-  DL_CHECK(id >= 0, fmt::format("HDF5: cannot create {}", path));
-  return Hdf5Id(id, H5Dclose);
+Id property_list(hid_t cls) { return Id(H5Pcreate(cls), H5Pclose, "H5Pcreate"); }
+Id scalar_space() { return Id(H5Screate(H5S_SCALAR), H5Sclose, "H5Screate"); }
+Id copy_type(hid_t type) { return Id(H5Tcopy(type), H5Tclose, "H5Tcopy"); }
+
+// IEEE half precision is no predefined type.
+Id float16_type() {
+  Id type = copy_type(H5T_IEEE_F32LE);
+  check(H5Tset_fields(type.get(), 15, 10, 5, 0, 10), "H5Tset_fields");
+  check(H5Tset_size(type.get(), 2), "H5Tset_size");
+  check(H5Tset_ebias(type.get(), 15), "H5Tset_ebias");
+  return type;
+}
+
+// The type in the file, always little-endian; bfloat16 and bool, which HDF5 lacks, are marked by the attribute "dtype".
+Id stored_type(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return copy_type(H5T_IEEE_F32LE);
+    case DType::kFloat64:
+      return copy_type(H5T_IEEE_F64LE);
+    case DType::kFloat16:
+      return float16_type();
+    case DType::kInt8:
+      return copy_type(H5T_STD_I8LE);
+    case DType::kUInt8:
+    case DType::kBool:
+      return copy_type(H5T_STD_U8LE);
+    case DType::kInt16:
+      return copy_type(H5T_STD_I16LE);
+    case DType::kUInt16:
+    case DType::kBFloat16:
+      return copy_type(H5T_STD_U16LE);
+    case DType::kInt32:
+      return copy_type(H5T_STD_I32LE);
+    case DType::kUInt32:
+      return copy_type(H5T_STD_U32LE);
+    case DType::kInt64:
+      return copy_type(H5T_STD_I64LE);
+    case DType::kUInt64:
+      return copy_type(H5T_STD_U64LE);
+  }
+  DL_CHECK(false, "unknown element type");
+  return copy_type(-1);
+}
+
+bool needs_mark(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kBool; }
+
+Id text_type(size_t bytes) {
+  Id type = copy_type(H5T_C_S1);
+  check(H5Tset_size(type.get(), std::max<size_t>(bytes, 1)), "H5Tset_size");
+  check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "H5Tset_strpad");
+  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "H5Tset_cset");
+  return type;
+}
+
+void put_attribute(hid_t object, const char* name, const Id& type, const void* value) {
+  const Id space = scalar_space();
+  const Id attribute(H5Acreate2(object, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "H5Acreate");
+  check(H5Awrite(attribute.get(), type.get(), value), "H5Awrite");
+}
+void put_attribute(hid_t object, const char* name, uint32_t value) { put_attribute(object, name, stored_type(DType::kUInt32), &value); }
+
+Id create_dataset(hid_t file, const std::string& path, const Id& type, const Id& space) {
+  const Id links = property_list(H5P_LINK_CREATE);
+  check(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
+  check(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
+  const Id creation = property_list(H5P_DATASET_CREATE);
+  check(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
+  check(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");
+  check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");  // the same content gives the same bytes
+  return Id(H5Dcreate2(file, path.c_str(), type.get(), space.get(), links.get(), creation.get(), H5P_DEFAULT), H5Dclose,
+            ("H5Dcreate of " + path).c_str());
+}
+
+// Memory and file hold the same bytes, so the file's type describes both and HDF5 converts nothing.
+uint64_t write_bytes(const Id& dataset, const Id& type, const void* bytes) {
+  check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes), "H5Dwrite");
+  const haddr_t offset = H5Dget_offset(dataset.get());
+  DL_CHECK(offset != HADDR_UNDEF, "HDF5: H5Dget_offset failed");
+  return offset;
 }
 
 }  // namespace
 
+static_assert(std::endian::native == std::endian::little, "tensors are written as they lie in memory");
+
 Hdf5Writer::Hdf5Writer(size_t user_block_bytes, size_t expected_bytes) : user_block_bytes_(user_block_bytes) {
-  set_up_hdf5();
-  const Hdf5Id access = property_list(H5P_FILE_ACCESS);
-  check_status(H5Pset_fapl_core(access.get(), std::max<size_t>(expected_bytes, 1 << 16), false), "H5Pset_fapl_core");
-  const Hdf5Id creation = property_list(H5P_FILE_CREATE);
-  check_status(H5Pset_userblock(creation.get(), user_block_bytes), "H5Pset_userblock");
-  check_status(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
+  set_up();
+  const Id access = property_list(H5P_FILE_ACCESS), creation = property_list(H5P_FILE_CREATE);
+  check(H5Pset_fapl_core(access.get(), std::max<size_t>(expected_bytes, 1 << 16), false), "H5Pset_fapl_core");
+  check(H5Pset_userblock(creation.get(), user_block_bytes), "H5Pset_userblock");
+  check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
   // The driver keeps the file in memory; the name is never opened.
-  file_ = Hdf5Id(check_id(H5Fcreate("checkpoint-in-memory", H5F_ACC_TRUNC, creation.get(), access.get()), "H5Fcreate"), H5Fclose);
+  file_ = H5Fcreate("checkpoint-in-memory", H5F_ACC_TRUNC, creation.get(), access.get());
+  DL_CHECK(file_ >= 0, "HDF5: H5Fcreate failed");
 }
-Hdf5Writer::~Hdf5Writer() = default;
 
-void Hdf5Writer::write_tensor(const std::string& path, const Tensor& tensor, uint32_t crc) {
-  const Hdf5Id type = stored_type(tensor.dtype());
+Hdf5Writer::~Hdf5Writer() { H5Fclose(file_); }
+
+uint64_t Hdf5Writer::write_tensor(const std::string& path, const Tensor& tensor, uint32_t crc) {
+  const Id type = stored_type(tensor.dtype());
   const std::vector<hsize_t> sizes(tensor.dims().begin(), tensor.dims().end());
-  const Hdf5Id space(
-      check_id(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr),
-               "H5Screate_simple"),
-      H5Sclose);
-  const Hdf5Id dataset = create_dataset(file_.get(), path, type, space);
-  if (tensor.size() > 0) {
-    check_status(H5Dwrite(dataset.get(), memory_type(tensor.dtype()).get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.raw()), "H5Dwrite");
-  }
+  const Id space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose,
+                 "H5Screate_simple");
+  const Id dataset = create_dataset(file_, path, type, space);
   put_attribute(dataset.get(), "crc32c", crc);
-  if (needs_mark(tensor.dtype())) put_attribute(dataset.get(), "dtype", std::string_view(name_of(tensor.dtype())));
+  if (needs_mark(tensor.dtype())) {
+    const std::string_view name = name_of(tensor.dtype());
+    put_attribute(dataset.get(), "dtype", text_type(name.size()), name.data());
+  }
+  return tensor.size() > 0 ? write_bytes(dataset, type, tensor.raw()) : 0;
 }
 
-void Hdf5Writer::write_text(const std::string& path, const std::string& text) {
-  const Hdf5Id type = text_type(text.size());
-  const Hdf5Id dataset = create_dataset(file_.get(), path, type, scalar_space());
-  check_status(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()), "H5Dwrite");
+uint64_t Hdf5Writer::write_text(const std::string& path, const std::string& text) {
+  const Id type = text_type(text.size());
+  return write_bytes(create_dataset(file_, path, type, scalar_space()), type, text.c_str());
 }
 
 void Hdf5Writer::write_attribute(const std::string& path, const char* name, uint32_t value) {
-  const Hdf5Id object(check_id(H5Oopen(file_.get(), path.c_str(), H5P_DEFAULT), "H5Oopen"), H5Oclose);
+  const Id object(H5Oopen(file_, path.c_str(), H5P_DEFAULT), H5Oclose, "H5Oopen");
   put_attribute(object.get(), name, value);
 }
 
 std::string_view Hdf5Writer::finish() {
-  check_status(H5Fflush(file_.get(), H5F_SCOPE_LOCAL), "H5Fflush");
-  const ssize_t image_bytes = H5Fget_file_image(file_.get(), nullptr, 0);
+  check(H5Fflush(file_, H5F_SCOPE_LOCAL), "H5Fflush");
+  const ssize_t image_bytes = H5Fget_file_image(file_, nullptr, 0);
   DL_CHECK(image_bytes > 0, "HDF5: H5Fget_file_image failed");
   void** memory = nullptr;
-  check_status(H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, reinterpret_cast<void**>(&memory)), "H5Fget_vfd_handle");
+  check(H5Fget_vfd_handle(file_, H5P_DEFAULT, reinterpret_cast<void**>(&memory)), "H5Fget_vfd_handle");
   return {static_cast<const char*>(*memory), user_block_bytes_ + static_cast<size_t>(image_bytes)};
 }
 

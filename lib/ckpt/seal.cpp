@@ -17,29 +17,6 @@
 namespace dl {
 namespace {
 
-struct File {
-  explicit File(const std::string& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd < 0) throw_file_error(path, "cannot open", errno);
-  }
-  ~File() { ::close(fd); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd;
-};
-
-// Up to `size` bytes; fewer only at the end of the file.
-size_t read_some(const File& file, const std::string& path, char* buffer, size_t size) {
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::read(file.fd, buffer + done, size - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_file_error(path, "cannot read", errno);
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  return done;
-}
-
 // The number behind `label` at the start of `text`, which is cut off with its newline.
 template <class T>
 bool take_number(std::string_view& text, std::string_view label, int base, T& value) {
@@ -54,50 +31,87 @@ bool take_number(std::string_view& text, std::string_view label, int base, T& va
 
 }  // namespace
 
-std::string make_seal(uint64_t file_bytes, uint32_t crc, int64_t version) {
-  std::string seal = fmt::format("{}format_version {}\nbytes {}\ncrc32c {:08x}\n", kSealMagic, version, file_bytes, crc);
+std::string make_seal(uint64_t file_bytes, uint64_t index_offset, uint32_t crc, int64_t version) {
+  std::string seal =
+      fmt::format("{}format_version {}\nbytes {}\nindex {}\ncrc32c {:08x}\n", kSealMagic, version, file_bytes, index_offset, crc);
   seal.resize(kSealBytes, '\0');
   return seal;
 }
 
-uint64_t check_seal(const std::string& path) {
-  const File file(path);
+SealedFile::SealedFile(const std::string& path) : path_(path) {
+  // Not blocking: a FIFO is to be refused, not waited for.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) throw_file_error(path, "cannot open", errno);
+  try {
+    check();
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+SealedFile::~SealedFile() { ::close(fd_); }
+
+// Fewer bytes than asked for only at the end of the file.
+size_t SealedFile::read_some(uint64_t offset, size_t bytes, char* destination) const {
+  size_t done = 0;
+  while (done < bytes) {
+    const ssize_t n = ::pread(fd_, destination + done, bytes - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_file_error(path_, "cannot read", errno);
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+void SealedFile::read(uint64_t offset, size_t bytes, void* destination) const {
+  if (offset > size_ || bytes > size_ - offset) throw FileError(fmt::format("{}: {} bytes at {} are beyond its end", path_, bytes, offset));
+  if (read_some(offset, bytes, static_cast<char*>(destination)) != bytes) throw FileError(path_ + ": got shorter while it was read");
+}
+
+std::string SealedFile::read_index() const {
+  std::string index(size_ - index_offset_, '\0');
+  read(index_offset_, index.size(), index.data());
+  return index;
+}
+
+void SealedFile::check() {
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) throw_file_error(path, "cannot read", errno);
-  if (!S_ISREG(info.st_mode)) throw FileError(path + ": is no regular file, so no checkpoint");
-  const uint64_t size = static_cast<uint64_t>(info.st_size);
+  if (::fstat(fd_, &info) != 0) throw_file_error(path_, "cannot read", errno);
+  if (!S_ISREG(info.st_mode)) throw FileError(path_ + ": is no regular file, so no checkpoint");
+  size_ = static_cast<uint64_t>(info.st_size);
   char head[kSealBytes];
-  const size_t head_bytes = read_some(file, path, head, sizeof head);
+  const size_t head_bytes = read_some(0, sizeof head, head);
   std::string_view rest(head, head_bytes);
-  if (head_bytes < kSealMagic.size() || !rest.starts_with(kSealMagic)) throw FileError(path + ": is no dltool checkpoint");
-  if (head_bytes < kSealBytes) throw FileError(fmt::format("{}: is cut off after {} bytes", path, size));
+  if (!rest.starts_with(kSealMagic)) throw FileError(path_ + ": is no dltool checkpoint");
+  if (head_bytes < kSealBytes) throw FileError(fmt::format("{}: is cut off after {} bytes", path_, size_));
   rest.remove_prefix(kSealMagic.size());
   int64_t version = 0;
   uint64_t bytes = 0;
   uint32_t crc = 0;
   if (!take_number(rest, "format_version ", 10, version) || version < 1)
-    throw FileError(path + ": is damaged (its first lines do not read)");
+    throw FileError(path_ + ": is damaged (its first lines do not read)");
   if (version > kCheckpointVersion) {
-    throw FileError(fmt::format("{}: has checkpoint format {}, written by a newer dltool; this one reads up to {}: use the newer one", path,
-                                version, kCheckpointVersion));
+    throw FileError(fmt::format("{}: has checkpoint format {}, written by a newer dltool; this one reads up to {}: use the newer one",
+                                path_, version, kCheckpointVersion));
   }
-  if (!take_number(rest, "bytes ", 10, bytes) || !take_number(rest, "crc32c ", 16, crc) ||
-      make_seal(bytes, crc, version) != std::string_view(head, kSealBytes)) {
-    throw FileError(path + ": is damaged (its first lines do not read)");
+  if (!take_number(rest, "bytes ", 10, bytes) || !take_number(rest, "index ", 10, index_offset_) ||
+      !take_number(rest, "crc32c ", 16, crc) || make_seal(bytes, index_offset_, crc, version) != std::string_view(head, kSealBytes)) {
+    throw FileError(path_ + ": is damaged (its first lines do not read)");
   }
-  if (bytes != size) throw FileError(fmt::format("{}: is damaged: holds {} bytes of {}", path, size, bytes));
+  if (bytes != size_) throw FileError(fmt::format("{}: is damaged: holds {} bytes of {}", path_, size_, bytes));
+  if (index_offset_ < kSealBytes || index_offset_ > size_) throw FileError(path_ + ": is damaged (its index is outside)");
   constexpr size_t kBuffer = 1 << 20;
   const auto buffer = std::make_unique<char[]>(kBuffer);
   uint32_t found = 0;
-  for (uint64_t done = kSealBytes; done < size;) {
-    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kBuffer, size - done));
-    const size_t n = read_some(file, path, buffer.get(), wanted);
-    if (n == 0) throw FileError(path + ": got shorter while it was read");
+  for (uint64_t done = kSealBytes; done < size_;) {
+    const size_t n = static_cast<size_t>(std::min<uint64_t>(kBuffer, size_ - done));
+    read(done, n, buffer.get());
     found = crc32c(buffer.get(), n, found);
     done += n;
   }
-  if (found != crc) throw FileError(fmt::format("{}: is damaged: checksum {:08x} instead of {:08x}", path, found, crc));
-  return size;
+  if (found != crc) throw FileError(fmt::format("{}: is damaged: checksum {:08x} instead of {:08x}", path_, found, crc));
 }
 
 }  // namespace dl

@@ -1,6 +1,5 @@
-// Files whose seal is right and whose content is not: what somebody could send. Each is refused with its path and the object's.
+// Files whose seal is right and whose index is not: what somebody could send. Each is refused with its path and what is wrong.
 #include <doctest/doctest.h>
-#include <hdf5.h>
 
 #include <cstring>
 #include <fstream>
@@ -9,34 +8,23 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "ckpt/checkpoint.h"
+#include "ckpt/index.h"
 #include "ckpt/seal.h"
 #include "test_folder.h"
 
 namespace dl {
 namespace {
 
-// Seals the HDF5 file as it is.
-void seal(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(in)), {});
-  bytes.replace(0, kSealBytes, make_seal(bytes.size(), crc32c(std::string_view(bytes).substr(kSealBytes))));
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+std::string slurp(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// A good checkpoint, changed by `change` through HDF5 and sealed again; the message of the FileError.
-std::string refusal(const std::function<void(hid_t file, const std::string& folder)>& change) {
+// `body` (HDF5 part and what follows the seal) and `index` as a file with a good seal; the message of the FileError without the path.
+std::string refusal_of(const std::string& body, const std::string& index) {
   const TestFolder folder;
-  Checkpoint c;
-  c.spec = "model: {}";
-  c.parameters["dense/kernel"] = Tensor(DType::kFloat32, {4, 8});
-  c.parameters["dense/kernel/adam_m"] = Tensor(DType::kFloat32, {4, 8});
-  const std::string path = folder.file("x.ckpt.h5");
-  write_checkpoint(path, c);
-  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-  REQUIRE(file >= 0);
-  change(file, folder.path);
-  REQUIRE(H5Fclose(file) >= 0);
-  seal(path);
+  const std::string path = folder.file("x.ckpt.h5"), rest = body + index;
+  std::ofstream(path, std::ios::binary) << make_seal(kSealBytes + rest.size(), kSealBytes + body.size(), crc32c(rest)) << rest;
   CHECK(is_checkpoint(path));
   try {
     read_checkpoint(path);
@@ -48,209 +36,111 @@ std::string refusal(const std::function<void(hid_t file, const std::string& fold
   }
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-// A dataset with these creation properties; the space is float32 [n] unless given.
-void make_dataset(hid_t file, const char* path, hid_t type, std::vector<hsize_t> dims, hid_t creation = H5P_DEFAULT, hid_t own_space = -1) {
-  const hid_t space = own_space >= 0 ? own_space : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
-  const hid_t dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-  REQUIRE(dataset >= 0);
-  const hid_t scalar = H5Screate(H5S_SCALAR);
-  const hid_t attribute = H5Acreate2(dataset, "crc32c", H5T_STD_U32LE, scalar, H5P_DEFAULT, H5P_DEFAULT);
-  const uint32_t zero = 0;
-  H5Awrite(attribute, H5T_NATIVE_UINT32, &zero);
-  H5Aclose(attribute);
-  H5Sclose(scalar);
-  H5Dclose(dataset);
-  H5Sclose(space);
+// A good checkpoint with other entries.
+std::string refusal(const std::function<void(std::vector<IndexEntry>&)>& change, const std::function<void(std::string&)>& edit = {}) {
+  const TestFolder folder;
+  Checkpoint c;
+  c.spec = "model: {}";
+  c.parameters["dense/kernel"] = Tensor(DType::kFloat32, {4, 8});
+  const std::string path = folder.file("good");
+  write_checkpoint(path, c);
+  const SealedFile file(path);
+  std::vector<IndexEntry> entries = parse_index(file.read_index(), file.size(), path);
+  REQUIRE(entries.size() == 3);
+  REQUIRE(entries[0].name == "dense/kernel");
+  const std::string bytes = slurp(path);
+  const std::string body = bytes.substr(kSealBytes, bytes.size() - kSealBytes - file.read_index().size());
+  change(entries);
+  std::string index = write_index(entries);
+  if (edit) edit(index);
+  return refusal_of(body, index);
 }
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+using Entries = std::vector<IndexEntry>&;
 
 TEST_CASE("unchanged, it reads") {
-  CHECK(refusal([](hid_t, const std::string&) {}) == "");
-}
-
-TEST_CASE("links lead nowhere") {
-  CHECK(refusal([](hid_t f, const std::string&) {
-          H5Lcreate_external("/etc/passwd", "/x", f, "/parameters/x", H5P_DEFAULT, H5P_DEFAULT);
-        }) == "/parameters/x: is a soft or external link, which is not allowed in a checkpoint");
-  CHECK(has(
-      refusal([](hid_t f, const std::string&) { H5Lcreate_soft("/parameters", f, "/parameters/dense/loop", H5P_DEFAULT, H5P_DEFAULT); }),
-      "/parameters/dense/loop: is a soft or external link"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Ldelete(f, "/spec", H5P_DEFAULT);
-              H5Lcreate_soft("/state", f, "/spec", H5P_DEFAULT, H5P_DEFAULT);
-            }),
-            "/spec: is a soft or external link"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Lmove(f, "/parameters", f, "/p", H5P_DEFAULT, H5P_DEFAULT);
-              H5Lcreate_soft("/p", f, "/parameters", H5P_DEFAULT, H5P_DEFAULT);
-            }),
-            "/parameters: is a soft or external link"));
-  // A cycle of hard links, and one dataset under two names.
-  CHECK(has(
-      refusal([](hid_t f, const std::string&) { H5Lcreate_hard(f, "/parameters", f, "/parameters/dense/loop", H5P_DEFAULT, H5P_DEFAULT); }),
-      "has several names"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Lcreate_hard(f, "/parameters/dense/kernel", f, "/parameters/twin", H5P_DEFAULT, H5P_DEFAULT);
-            }),
-            "has several names"));
-}
-
-TEST_CASE("data outside of the file") {
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-              H5Pset_external(creation, "/etc/passwd", 0, 400);
-              make_dataset(f, "/parameters/stolen", H5T_IEEE_F32LE, {100}, creation);
-              H5Pclose(creation);
-            }),
-            "/parameters/stolen: keeps its data in another file"));
-  CHECK(has(refusal([](hid_t f, const std::string& folder) {
-              const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-              const hsize_t dims[] = {10};
-              const hid_t space = H5Screate_simple(1, dims, nullptr);
-              H5Pset_virtual(creation, space, (folder + "/other.h5").c_str(), "/x", space);
-              H5Sclose(space);
-              make_dataset(f, "/parameters/virtual", H5T_IEEE_F32LE, {10}, creation);
-              H5Pclose(creation);
-            }),
-            "/parameters/virtual: is chunked, compact or virtual"));
+  CHECK(refusal([](Entries) {}) == "");
 }
 
 TEST_CASE("sizes that the file cannot hold") {
-  for (const bool deflate : {false, true}) {
-    CHECK(has(refusal([&](hid_t f, const std::string&) {
-                const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-                const hsize_t chunk[] = {1 << 20};
-                H5Pset_chunk(creation, 1, chunk);
-                if (deflate) H5Pset_deflate(creation, 9);
-                make_dataset(f, "/parameters/bomb", H5T_IEEE_F32LE, {hsize_t{1} << 40}, creation);
-                H5Pclose(creation);
-              }),
-              "/parameters/bomb: is larger than the file can hold"));
-  }
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-              H5Pset_alloc_time(creation, H5D_ALLOC_TIME_LATE);  // never written, so no storage at all
-              make_dataset(f, "/parameters/unwritten", H5T_IEEE_F32LE, {10}, creation);
-              H5Pclose(creation);
-            }),
-            "/parameters/unwritten: holds 0 bytes instead of 40"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-              const hsize_t chunk[] = {4};
-              H5Pset_chunk(creation, 1, chunk);
-              make_dataset(f, "/parameters/chunked", H5T_IEEE_F32LE, {10}, creation);
-              H5Pclose(creation);
-            }),
-            "/parameters/chunked: is chunked"));
-}
-
-TEST_CASE("types that checkpoints do not use") {
-  const auto with_type = [](hid_t type) {
-    return refusal([&](hid_t f, const std::string&) { make_dataset(f, "/parameters/odd", type, {3}); });
-  };
-  const hid_t text = H5Tcopy(H5T_C_S1);
-  H5Tset_size(text, H5T_VARIABLE);
-  const hid_t lists = H5Tvlen_create(H5T_IEEE_F32LE);
-  const hid_t record = H5Tcreate(H5T_COMPOUND, 8);
-  H5Tinsert(record, "a", 0, H5T_IEEE_F32LE);
-  for (const hid_t type : {H5T_IEEE_F32BE, text, lists, record, H5T_STD_REF_OBJ, H5T_STD_B8LE}) {
-    CHECK(has(with_type(type), "/parameters/odd: has an element type that checkpoints do not use"));
-  }
-  H5Tclose(text);
-  H5Tclose(lists);
-  H5Tclose(record);
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              make_dataset(f, "/parameters/none", H5T_IEEE_F32LE, {}, H5P_DEFAULT, H5Screate(H5S_NULL));
-            }),
-            "/parameters/none: has no shape"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              const hid_t named = H5Tcopy(H5T_IEEE_F32LE);
-              H5Tcommit2(f, "/parameters/type", named, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-              H5Tclose(named);  // or the file stays open
-            }),
-            "/parameters/type: is neither group nor dataset"));
-}
-
-TEST_CASE("attributes that lie") {
-  const auto with_mark = [](const char* mark, hid_t element) {
-    return refusal([&](hid_t f, const std::string&) {
-      make_dataset(f, "/parameters/marked", element, {0});
-      const hid_t dataset = H5Dopen2(f, "/parameters/marked", H5P_DEFAULT), type = H5Tcopy(H5T_C_S1), scalar = H5Screate(H5S_SCALAR);
-      H5Tset_size(type, std::strlen(mark));
-      H5Tset_strpad(type, H5T_STR_NULLPAD);
-      H5Tset_cset(type, H5T_CSET_UTF8);
-      const hid_t attribute = H5Acreate2(dataset, "dtype", type, scalar, H5P_DEFAULT, H5P_DEFAULT);
-      H5Awrite(attribute, type, mark);
-      H5Aclose(attribute);
-      H5Sclose(scalar);
-      H5Tclose(type);
-      H5Dclose(dataset);
-    });
-  };
-  CHECK(has(with_mark("bfloat16", H5T_STD_U16LE), "the checksum over its content does not fit"));  // right as far as it goes
-  CHECK(has(with_mark("bfloat16", H5T_IEEE_F32LE), "/parameters/marked: has an element type"));
-  CHECK(has(with_mark("float8", H5T_STD_U8LE), "/parameters/marked: has an element type"));
-  CHECK(has(with_mark(std::string(5000, 'x').c_str(), H5T_STD_U8LE), "/parameters/marked: has an element type"));
-  CHECK(has(refusal([](hid_t f, const std::string&) { H5Adelete_by_name(f, "/parameters/dense/kernel", "crc32c", H5P_DEFAULT); }),
-            "/parameters/dense/kernel: has no number in its attribute 'crc32c'"));
-  CHECK(has(refusal([](hid_t f, const std::string&) { H5Adelete(f, "content_crc32c"); }),
-            "/: has no number in its attribute 'content_crc32c'"));
-}
-
-TEST_CASE("what is missing, added or in the wrong place") {
-  CHECK(has(refusal([](hid_t f, const std::string&) { H5Ldelete(f, "/spec", H5P_DEFAULT); }), "/spec: is missing"));
-  CHECK(
-      has(refusal([](hid_t f, const std::string&) { H5Ldelete(f, "/slots", H5P_DEFAULT); }), "the checksum over its content does not fit"));
-  CHECK(has(refusal([](hid_t f, const std::string&) { make_dataset(f, "/parameters/more", H5T_IEEE_F32LE, {0}); }),
-            "the checksum over its content"));
-  CHECK(has(refusal([](hid_t f, const std::string&) { make_dataset(f, "/slots/alone", H5T_IEEE_F32LE, {0}); }),
-            "/slots/alone: belongs to no parameter"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Lmove(f, "/parameters/dense/kernel", f, "/parameters/kernel", H5P_DEFAULT, H5P_DEFAULT);
-            }),
-            "the checksum over its content does not fit"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Ldelete(f, "/spec", H5P_DEFAULT);
-              make_dataset(f, "/spec", H5T_IEEE_F32LE, {2});
-            }),
-            "/spec: is not a single text"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              H5Ldelete(f, "/parameters", H5P_DEFAULT);
-              make_dataset(f, "/parameters", H5T_IEEE_F32LE, {0});
-            }),
-            "/parameters: is no group"));
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              const float one = 1;
-              const hid_t dataset = H5Dopen2(f, "/parameters/dense/kernel", H5P_DEFAULT);
-              const hsize_t at[] = {2, 5};
-              const hid_t point = H5Dget_space(dataset), memory = H5Screate(H5S_SCALAR);
-              H5Sselect_elements(point, H5S_SELECT_SET, 1, at);
-              H5Dwrite(dataset, H5T_NATIVE_FLOAT, memory, point, H5P_DEFAULT, &one);
-              H5Sclose(memory);
-              H5Sclose(point);
-              H5Dclose(dataset);
-            }),
-            "/parameters/dense/kernel: its checksum does not fit its data"));
-}
-
-TEST_CASE("groups without end") {
-  CHECK(has(refusal([](hid_t f, const std::string&) {
-              std::string path = "/parameters";
-              for (int i = 0; i < 300; ++i) {
-                path += "/g";
-                H5Gclose(H5Gcreate2(f, path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  const char* kTooLarge = "parameter 'dense/kernel': is larger than the file can hold";
+  CHECK(refusal([](Entries e) { e[0].dims = {int64_t{1} << 40}; }) == kTooLarge);
+  CHECK(refusal([](Entries e) { e[0].offset = 1 << 20; }) == kTooLarge);
+  CHECK(refusal([](Entries e) { e[0].offset = UINT64_MAX; }) == kTooLarge);
+  CHECK(refusal([](Entries e) { e[0].offset = UINT64_MAX - 100; }) == kTooLarge);
+  CHECK(has(refusal([](Entries e) { e[0].dims = {1 << 16, 1 << 16, 1 << 16, 1 << 16}; }), "is too large"));
+  CHECK(has(refusal([](Entries e) { e[0].dims = {INT64_MAX}; }), "is too large"));
+  CHECK(has(refusal([](Entries e) { e[0].dims = {INT64_MAX / 4 + 1}; }), "parameter 'dense/kernel': "));
+  // Many entries over the same bytes.
+  CHECK(has(refusal([](Entries e) {
+              e[0].offset = 0;
+              e[0].dims = {1024};
+              for (int i = 0; i < 1000; ++i) {
+                e.push_back(e[0]);
+                e.back().name += std::to_string(i);
               }
             }),
-            "groups are nested more than"));
+            "is larger than the file can hold"));
 }
 
-TEST_CASE("not HDF5 behind a good seal") {
+TEST_CASE("entries that do not belong") {
+  CHECK(has(refusal([](Entries e) { e[0].crc ^= 1; }), "parameter 'dense/kernel': its checksum does not fit its data"));
+  CHECK(has(refusal([](Entries e) { e[0].offset += 4; }), "does not fit its data"));
+  CHECK(has(refusal([](Entries e) { e.push_back(e[0]); }), "parameter 'dense/kernel': is there twice"));
+  CHECK(has(refusal([](Entries e) { e.push_back(e[1]); }), "text 'spec': is there twice"));
+  CHECK(has(refusal([](Entries e) { e[0].kind = "weight"; }), "weight 'dense/kernel': is not known"));
+  CHECK(has(refusal([](Entries e) { e[1].name = "Spec"; }), "text 'Spec': is not known"));
+  CHECK(has(refusal([](Entries e) { e.erase(e.begin() + 1); }), "has no spec or no state"));
+  CHECK(has(refusal([](Entries e) { e.clear(); }), "has no spec or no state"));
+  CHECK(has(refusal([](Entries e) { e[0].kind = "fact"; }), "fact 'dense/kernel': is no text"));
+  CHECK(has(refusal([](Entries e) { e[0].name = std::string("a\0b", 3); }), "NUL"));
+}
+
+TEST_CASE("bools that are none") {
+  const std::string body = "\x02";
+  std::vector<IndexEntry> entries = {{"parameter", DType::kBool, {1}, kSealBytes, crc32c(body), "flag"}};
+  CHECK(refusal_of(body, write_index(entries)) == "parameter 'flag': holds values that are neither true nor false");
+}
+
+TEST_CASE("an index that does not read") {
+  const auto edited = [](const char* from, const char* to) {
+    return refusal([](Entries) {},
+                   [&](std::string& index) {
+                     const size_t at = index.find(from);
+                     REQUIRE(at != std::string::npos);
+                     index.replace(at, std::strlen(from), to);
+                   });
+  };
+  const char* kUnreadable = "is damaged: its index does not read at byte ";
+  CHECK(has(edited("float32", "float33"), "element type 'float33' is not known"));
+  CHECK(has(edited(" 2 4 8 ", " -2 4 8 "), kUnreadable));
+  CHECK(has(edited(" 2 4 8 ", " 2 -4 8 "), kUnreadable));
+  CHECK(has(edited(" 2 4 8 ", " 33 4 8 "), kUnreadable));
+  CHECK(has(edited(" 2 4 8 ", " 18446744073709551615 4 8 "), kUnreadable));
+  CHECK(has(edited(" 2 4 8 ", " 2 4 18446744073709551616 "), kUnreadable));
+  CHECK(has(edited(" 2 4 8 ", " 2  4 8 "), kUnreadable));
+  CHECK(has(edited(" 12 dense", " 13 dense"), kUnreadable));
+  CHECK(has(edited(" 12 dense", " 11 dense"), kUnreadable));
+  CHECK(has(edited(" 12 dense", " 18446744073709551615 dense"), kUnreadable));
+  CHECK(has(edited("\ntext", "\ntexts"), "texts 'spec': is not known"));
+  CHECK(has(edited("\ntext", "\n text"), kUnreadable));
+  CHECK(has(edited("parameter ", ""), "element type '2' is not known"));
+  // Cut off anywhere.
+  const std::string whole =
+      write_index({{"parameter", DType::kFloat32, {2, 3}, 600, 1, "a"}, {"text", DType::kUInt8, {3}, 700, 2, "spec"}});
+  const size_t first = whole.find('\n') + 1;
+  for (size_t n = 1; n < whole.size(); ++n) {
+    if (n != first) CHECK_THROWS_AS(parse_index(whole.substr(0, n), 10'000, "x"), FileError);
+  }
+  CHECK(parse_index(whole, 10'000, "x").size() == 2);
+}
+
+TEST_CASE("an index that is outside") {
   const TestFolder folder;
-  for (const size_t size : {kSealBytes, kSealBytes + 1, kSealBytes + 100'000}) {
-    std::ofstream(folder.file("x"), std::ios::binary) << std::string(size, 'x');
-    seal(folder.file("x"));
-    CHECK_THROWS_WITH_AS(read_checkpoint(folder.file("x")), doctest::Contains("HDF5 cannot open it"), FileError);
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{511}, uint64_t{1000}, UINT64_MAX}) {
+    std::ofstream(folder.file("x"), std::ios::binary) << make_seal(kSealBytes + 3, offset, crc32c("abc")) << "abc";
+    CHECK_THROWS_WITH_AS(read_checkpoint(folder.file("x")), doctest::Contains("its index is outside"), FileError);
   }
 }
 
