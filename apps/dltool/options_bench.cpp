@@ -19,7 +19,7 @@ Command bench_command() {
   };
   command.examples = {
       {"Inference and training step of a run", "dltool bench configs/mnist-cnn.yaml"},
-      {"Latency at batch sizes 1 and 32 on one thread", "dltool bench best.h5 --batch 1 --batch 32 --threads 1"},
+      {"Latency at batch sizes 1 and 32 on one thread", "dltool bench best.ckpt.h5 --batch 1 --batch 32 --threads 1"},
       {"For a CI record", "dltool bench models/lenet.yaml --json > bench.json"},
   };
   command.positional("MODEL|RUN", options->target, "a checkpoint, the folder of a run, a model file or a run file").with_files();

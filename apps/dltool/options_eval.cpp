@@ -18,9 +18,9 @@ Command eval_command() {
       "-v adds precision, recall and F1 of every class.",
   };
   command.examples = {
-      {"Loss and metrics on the test data of its own run", "dltool eval runs/mnist/checkpoints/best.h5"},
-      {"A gate for CI: exit code 1 when the model is not good enough", "dltool eval best.h5 --min accuracy=0.97 --json"},
-      {"On the data of another run file", "dltool eval best.h5 --data configs/mnist-cnn.yaml"},
+      {"Loss and metrics on the test data of its own run", "dltool eval runs/digits/checkpoints/best.ckpt.h5"},
+      {"A gate for CI: exit code 1 when the model is not good enough", "dltool eval best.ckpt.h5 --min accuracy=0.97 --json"},
+      {"On the data of another run file", "dltool eval best.ckpt.h5 --data configs/mnist-cnn.yaml"},
   };
   command.positional("MODEL", options->model, "a checkpoint or the folder of a run").with_files();
   command.overrides(options->overrides);

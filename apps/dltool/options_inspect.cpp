@@ -19,8 +19,8 @@ Command inspect_command() {
   };
   command.examples = {
       {"Layers, parameters, FLOPs, memory", "dltool inspect models/lenet.yaml"},
-      {"A checkpoint: where it comes from and how far it is trained", "dltool inspect runs/mnist/checkpoints/best.h5"},
-      {"For scripts", "dltool inspect best.h5 --json | jq .parameters.total"},
+      {"A checkpoint: where it comes from and how far it is trained", "dltool inspect runs/digits/checkpoints/best.ckpt.h5"},
+      {"For scripts", "dltool inspect best.ckpt.h5 --json | jq .parameters.total"},
   };
   command.positional("FILE", options->file, "a checkpoint, the folder of a run, a model file or a run file").with_files();
   command.option("--explain", "STAGE", options->explain, "write one stage of the compiled network to stdout instead")

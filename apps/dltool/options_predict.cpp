@@ -23,10 +23,10 @@ Command predict_command() {
       "model output: the exact numbers of the network, for comparisons.",
   };
   command.examples = {
-      {"A CSV file in, a CSV file out", "dltool predict best.h5 new.csv -o scores.csv"},
-      {"In a pipe", "zcat new.csv.gz | dltool predict best.h5 - --format jsonl | jq .class"},
-      {"Images of a folder", "dltool predict best.h5 photos/ -o scores.csv"},
-      {"Raw arrays", "dltool predict best.h5 --inputs in.npz --outputs out.npz"},
+      {"A CSV file in, a CSV file out", "dltool predict best.ckpt.h5 new.csv -o scores.csv"},
+      {"In a pipe", "zcat new.csv.gz | dltool predict best.ckpt.h5 - --format jsonl | jq .class"},
+      {"Images of a folder", "dltool predict best.ckpt.h5 photos/ -o scores.csv"},
+      {"Raw arrays", "dltool predict best.ckpt.h5 --inputs in.npz --outputs out.npz"},
   };
   command.positional("MODEL", options->model, "a checkpoint or the folder of a run").with_files();
   Option& input = command.positional("IN", options->input, "data file or folder; - is stdin").with_files();
