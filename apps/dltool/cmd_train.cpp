@@ -110,6 +110,7 @@ ExitCode run_train(const TrainOptions& options) {
     return ExitCode::kDone;
   }
   std::signal(SIGPIPE, SIG_IGN);  // a reader of stdout that goes away does not end a training
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file size is a failed write, which the disk policy handles
   TrainRequest request;
   request.resume = options.resume;
   request.max_time_seconds = options.max_time_seconds;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <utility>
 
 #include "autodiff/gradient.h"
 #include "base/log.h"
@@ -111,9 +112,13 @@ class Trainer {
         for (const std::string& w : warnings) log_warning(w);
     } else {
       resume_path_ = request_.resume;
+      if (!std::filesystem::is_regular_file(resume_path_))
+        throw UserError(fmt::format("--resume: {}: there is no such file; give a checkpoint (runs/NAME/checkpoints/step-*.ckpt.h5) or auto", resume_path_));
       resumed_ = read_checkpoint(resume_path_);
     }
-    if (resumed_) state_ = run_state_from_json(resumed_->state, resume_path_);
+    if (!resumed_) return;
+    changes_ = describe_changes(resumed_->spec, spec_);
+    state_ = run_state_from_json(resumed_->state, resume_path_);
   }
 
   void open() {
@@ -133,7 +138,11 @@ class Trainer {
     evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_);
     std::vector<TensorType> predictions;
     for (const NamedValue& o : step_.program.outputs)
-      if (o.name.rfind("prediction:", 0) == 0) predictions.push_back(step_.program.graph.type(o.value));
+      if (o.name.rfind("prediction:", 0) == 0) {
+        predictions.push_back(step_.program.graph.type(o.value));
+        predictions.back().shape.at(0) = step_.targets.front().shape.at(0);  // micro-batches say 4*floor(batch/4)
+      }
+    check_class_counts(*feed_, predictions, data_.train->fields());
     logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions);
     LoaderOptions options;
     options.batch_size = training_.batch_size;
@@ -206,14 +215,14 @@ class Trainer {
     }
     if (leader()) {
       log_info(fmt::format("resuming from {} (epoch {}, step {})", resume_path_, state_.epoch + 1, state_.step));
-      for (const std::string& change : describe_changes(resumed_->spec, spec_)) log_info("changed since: " + change);
+      for (const std::string& change : changes_) log_info("changed since: " + change);
     }
     if (state_.callbacks.size() == callbacks_.size()) {
       for (size_t i = 0; i < callbacks_.size(); ++i) callbacks_[i]->from_json(state_.callbacks[i]);
     } else if (leader()) {
       log_warning("the callbacks are others than before; they start anew");
     }
-    if (!state_.sums.empty()) logs_->set_state(state_.sums);
+    restore_sums();
     for (const auto& [name, tensor] : resumed_->parameters)
       if (name.rfind(kRememberedPrefix, 0) == 0) remembered_[name.substr(std::string_view(kRememberedPrefix).size())] = tensor;
     resumed_->parameters.clear();
@@ -223,15 +232,27 @@ class Trainer {
     }
   }
 
+  // The sums of an epoch that was cut are those of all ranks: rank 0 goes on with them, the others from zero.
+  void restore_sums() {
+    if (state_.sums.empty()) return;
+    logs_->reset();
+    if (state_.sums.size() != logs_->state().size()) {
+      if (leader()) log_warning(fmt::format("the metrics are others than before; those of epoch {} count from here on", state_.epoch + 1));
+    } else if (leader()) {
+      logs_->set_state(state_.sums);
+    }
+  }
+
   void open_folder() {
     if (!leader()) return;
     int64_t keep = training_.checkpoints.keep;
     for (const auto& c : callbacks_)
       if (const std::optional<int> k = c->keep()) keep = *k;
     folder_.emplace(spec_.output, keep);
+    other_best_ = !resumed_;
     std::optional<ResumePoint> resume;
     if (resumed_) resume = ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step};
-    folder_->open_logs(spec::to_yaml(spec_.resolved), resume);
+    folder_->open_logs(spec::to_yaml(self_contained(spec_)), resume);
     progress_.emplace(progress_options_for_stderr(request_.quiet), training_.epochs);
     set_before_log([this] { progress_->clear(); });
   }
@@ -245,7 +266,7 @@ class Trainer {
       if (!train_epoch()) return;
     }
     if (leader() && state_.step == last_saved_step_) return;
-    save("the end of the run", {});
+    save("the end of the run", {}, /*must=*/true);
   }
 
   // False when the run was interrupted.
@@ -271,8 +292,8 @@ class Trainer {
         interrupt(cause);
         return false;
       }
+      if (decision.save_best) save_best();  // first, since the checkpoint remembers that the best is on disk
       if (save_is_due() || decision.save) save("step", {});
-      if (decision.save_best) save_best();
       if (decision.stop) {
         end_early(decision);
         break;
@@ -305,7 +326,7 @@ class Trainer {
       for (size_t o = 0; o < outputs; ++o) output_losses.push_back(run.scalar_output(1 + 2 * o));
     const std::vector<Tensor> predictions = read_predictions(run, first, stride, outputs);
     logs_->add(loss, output_losses, std::span<const Tensor>(tensors_).subspan(targets_begin, targets_end - targets_begin), predictions, batch.count);
-    if (training_.log_steps && leader()) folder_->write_step({state_.step, state_.epoch, {{"loss", loss}}});
+    if (training_.log_steps && leader()) write_log([&] { folder_->write_step({state_.step, state_.epoch, {{"loss", loss}}}); });
     return true;
   }
 
@@ -343,11 +364,11 @@ class Trainer {
     for (const Parameter& p : step_.program.parameters) set_saved(p.name, saved->second.parameters, saved->first);
     if (state_.callbacks.size() == callbacks_.size())
       for (size_t i = 0; i < callbacks_.size(); ++i) callbacks_[i]->from_json(state_.callbacks[i]);
-    if (!state_.sums.empty()) logs_->set_state(state_.sums);
+    restore_sums();
     rolled_back_ = true;
     if (leader()) {
       log_warning(fmt::format("{}; back to {} with the learning rate times {}", what, saved->first, factor));
-      folder_->open_logs(spec::to_yaml(spec_.resolved), ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step});
+      folder_->open_logs(spec::to_yaml(self_contained(spec_)), ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step});
     }
   }
 
@@ -419,7 +440,7 @@ class Trainer {
     state_.batch = 0;
     state_.sums.clear();
     if (leader()) {
-      folder_->write_epoch(record);
+      write_log([&] { folder_->write_epoch(record); });
       if (progress_) progress_->end_epoch(record);
       for (const std::string& message : decision.messages) log_info(message);
     }
@@ -427,10 +448,10 @@ class Trainer {
     if (decision.save_best) state_.best_epoch = record.epoch;
     if (decision.stop) end_early(decision);
     if (decision.restore_weights) restore_weights();
+    if (decision.save_best) save_best();  // first, since the checkpoint remembers that the best is on disk
     const CheckpointPolicy& policy = training_.checkpoints;
     const bool last = state_.epoch == training_.epochs || state_.stopped;
     if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch", {});
-    if (decision.save_best) save_best();
   }
 
   // Adds val_ logs; false when a signal came meanwhile: the epoch is then not counted and the loop sees the signal next.
@@ -468,6 +489,18 @@ class Trainer {
     return c;
   }
 
+  // The disk policy for the logs: a line that cannot be written costs no training, and one warning until lines go through again.
+  template <class Write>
+  void write_log(Write write) {
+    try {
+      write();
+      log_failed_ = false;
+    } catch (const EnvError& e) {
+      if (training_.checkpoints.stop_on_error) throw;
+      if (!std::exchange(log_failed_, true)) log_warning(fmt::format("{}; training goes on, the log has a gap", e.what()));
+    }
+  }
+
   // Weights that are not finite never replace good ones.
   void check_finite(const Checkpoint& c) const {
     for (const auto& [name, value] : c.parameters)
@@ -494,6 +527,8 @@ class Trainer {
       folder_->sync();
       outcome_.checkpoint = folder_->checkpoints().save(state_.step, c);
       last_saved_step_ = state_.step;
+      std::error_code ignored;
+      if (std::exchange(other_best_, false)) std::filesystem::remove(folder_->checkpoints().best_path(), ignored);
     } catch (const EnvError& e) {
       if (must || training_.checkpoints.stop_on_error) throw;
       log_warning(fmt::format("{}; training goes on, the last good checkpoint is kept", e.what()));
@@ -506,6 +541,7 @@ class Trainer {
     check_finite(c);
     try {
       outcome_.best_checkpoint = folder_->checkpoints().save_best(c);
+      other_best_ = false;
     } catch (const EnvError& e) {
       if (training_.checkpoints.stop_on_error) throw;
       log_warning(fmt::format("{}; training goes on", e.what()));
@@ -567,6 +603,7 @@ class Trainer {
 
   std::string resume_path_;
   std::optional<Checkpoint> resumed_;
+  std::vector<std::string> changes_;  // of the run file since then
   RunState state_;
   std::map<std::string, Tensor> remembered_;
   TrainOutcome outcome_;
@@ -574,7 +611,8 @@ class Trainer {
   std::chrono::steady_clock::time_point start_, last_save_;
   int64_t epoch_samples_ = 0, last_saved_step_ = -1;
   double learning_rate_ = 0, step_loss_ = 0;
-  bool rolled_back_ = false;
+  bool rolled_back_ = false, log_failed_ = false;
+  bool other_best_ = false;  // best.ckpt.h5 belongs to the run that was in the folder before; it goes once this run has saved
 };
 
 }  // namespace
