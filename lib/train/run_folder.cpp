@@ -9,10 +9,12 @@
 
 namespace dl {
 
-RunFolder::RunFolder(std::string path, int64_t keep_checkpoints) : path_(std::move(path)), checkpoints_(path_ + "/checkpoints", static_cast<int>(keep_checkpoints)) {
+RunFolder::RunFolder(std::string path, int64_t keep_checkpoints)
+    : path_(std::move(path)), checkpoints_(path_ + "/checkpoints", static_cast<int>(keep_checkpoints)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) throw EnvError(path_ + ": cannot create the folder of the run: " + error.message() + "; choose another with --output");
+  remove_stale_temp_files(path_);  // of a killed run
   checkpoints_.prepare();
 }
 

@@ -112,6 +112,7 @@ EventWriter::EventWriter(const std::string& folder, const std::function<bool(std
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw_file_error(folder, "cannot create the folder", error.value());
+  remove_stale_temp_files(folder);
   std::string path, content;
   std::vector<fs::path> obsolete;
   for (const fs::path& old : event_files(folder)) {

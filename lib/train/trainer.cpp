@@ -34,7 +34,9 @@ class RankCollectives final : public Collectives {
  public:
   explicit RankCollectives(Communicator& communicator) : size_(communicator.size()), reducer_(communicator) {}
   int size() const override { return size_; }
-  void start_all_reduce(int ticket, void* data, size_t count, DType dtype, bool mean) override { reducer_.start(ticket, data, count, dtype, mean); }
+  void start_all_reduce(int ticket, void* data, size_t count, DType dtype, bool mean) override {
+    reducer_.start(ticket, data, count, dtype, mean);
+  }
   void wait(int ticket) override { reducer_.wait(ticket); }
 
  private:
@@ -113,7 +115,8 @@ class Trainer {
     } else {
       resume_path_ = request_.resume;
       if (!std::filesystem::is_regular_file(resume_path_))
-        throw UserError(fmt::format("--resume: {}: there is no such file; give a checkpoint (runs/NAME/checkpoints/step-*.ckpt.h5) or auto", resume_path_));
+        throw UserError(fmt::format("--resume: {}: there is no such file; give a checkpoint (runs/NAME/checkpoints/step-*.ckpt.h5) or auto",
+                                    resume_path_));
       resumed_ = read_checkpoint(resume_path_);
     }
     if (!resumed_) return;
@@ -132,7 +135,8 @@ class Trainer {
     if (data_.train->size() == 0) throw FileError("data.train: no samples");
     if (leader())
       for (const std::string& note : data_.notes) log_info(note);
-    step_ = build_training_program(spec_.model, training_.losses, training_.optimizer, step_options(spec_, communicator_.rank(), communicator_.size()));
+    step_ = build_training_program(spec_.model, training_.losses, training_.optimizer,
+                                   step_options(spec_, communicator_.rank(), communicator_.size()));
     step_id_ = session_.add(step_.program);
     feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields());
     evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_);
@@ -156,12 +160,14 @@ class Trainer {
     options.drop_remainder = training_.microbatches > 0;
     loader_.emplace(feed_->convert(data_.train), options);
     if (loader_->batches_per_epoch() == 0)
-      throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches", training_.batch_size, data_.train->size()));
+      throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches",
+                                  training_.batch_size, data_.train->size()));
   }
 
   void prepare_parameters() {
     ParameterStore& store = session_.parameters();
-    for (const Parameter& p : step_.program.parameters) store.set(p.name, initial_value(step_.program, p, static_cast<uint64_t>(training_.seed)));
+    for (const Parameter& p : step_.program.parameters)
+      store.set(p.name, initial_value(step_.program, p, static_cast<uint64_t>(training_.seed)));
     if (resumed_) {
       for (const Parameter& p : step_.program.parameters) set_saved(p.name, resumed_->parameters, resume_path_);
       return;
@@ -173,10 +179,13 @@ class Trainer {
   void set_saved(const std::string& name, const std::map<std::string, Tensor>& saved, const std::string& origin) {
     const auto it = saved.find(name);
     ParameterStore& store = session_.parameters();
-    if (it == saved.end()) throw UserError(fmt::format("{}: has no '{}', so it belongs to another model or optimizer; start anew without --resume", origin, name));
+    if (it == saved.end())
+      throw UserError(
+          fmt::format("{}: has no '{}', so it belongs to another model or optimizer; start anew without --resume", origin, name));
     if (it->second.dims() != store.dims(name) || it->second.dtype() != store.dtype(name))
-      throw UserError(fmt::format("{}: '{}' is {}{}, the model has {}{}; start anew without --resume", origin, name, name_of(it->second.dtype()),
-                                  to_string(std::span<const int64_t>(it->second.dims())), name_of(store.dtype(name)), to_string(std::span<const int64_t>(store.dims(name)))));
+      throw UserError(fmt::format("{}: '{}' is {}{}, the model has {}{}; start anew without --resume", origin, name,
+                                  name_of(it->second.dtype()), to_string(std::span<const int64_t>(it->second.dims())),
+                                  name_of(store.dtype(name)), to_string(std::span<const int64_t>(store.dims(name)))));
     store.set(name, it->second);
   }
 
@@ -275,6 +284,7 @@ class Trainer {
     const double waited_before = loader_->wait_seconds();
     const int64_t first_batch = state_.batch;
     if (state_.batch == 0) logs_->reset();
+    if (state_.batch > 0) learning_rate_ = learning_rate_at(state_.step - 1);  // a cut epoch may have no batch left
     loader_->seek(state_.epoch, state_.batch);
     if (progress_) progress_->start_epoch(state_.epoch, loader_->batches_per_epoch(), first_batch);
     epoch_samples_ = 0;
@@ -303,15 +313,18 @@ class Trainer {
     return true;
   }
 
+  double learning_rate_at(int64_t step) const {
+    return state_.learning_rate.value_or(training_.schedule.at(step)) * state_.learning_rate_factor;
+  }
+
   // Runs one step; false when the batch was too small to give every rank a sample.
   bool train_batch(const Batch& batch) {
     if (batch.global_count < communicator_.size() || batch.count == 0) return false;
     tensors_.clear();
     feed_->tensors(batch, tensors_);
     const size_t targets_begin = feed_->inputs().size(), targets_end = tensors_.size();
-    const double rate = state_.learning_rate.value_or(training_.schedule.at(state_.step)) * state_.learning_rate_factor;
-    learning_rate_ = rate;
-    tensors_.push_back(scalar_tensor(rate));
+    learning_rate_ = learning_rate_at(state_.step);
+    tensors_.push_back(scalar_tensor(learning_rate_));
     if (step_.has_share)
       tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(batch.global_count)));
     const Executable& run = session_.run(step_id_, tensors_);
@@ -325,7 +338,8 @@ class Trainer {
     if (outputs > 1)
       for (size_t o = 0; o < outputs; ++o) output_losses.push_back(run.scalar_output(1 + 2 * o));
     const std::vector<Tensor> predictions = read_predictions(run, first, stride, outputs);
-    logs_->add(loss, output_losses, std::span<const Tensor>(tensors_).subspan(targets_begin, targets_end - targets_begin), predictions, batch.count);
+    logs_->add(loss, output_losses, std::span<const Tensor>(tensors_).subspan(targets_begin, targets_end - targets_begin), predictions,
+               batch.count);
     if (training_.log_steps && leader()) write_log([&] { folder_->write_step({state_.step, state_.epoch, {{"loss", loss}}}); });
     return true;
   }
@@ -368,7 +382,8 @@ class Trainer {
     rolled_back_ = true;
     if (leader()) {
       log_warning(fmt::format("{}; back to {} with the learning rate times {}", what, saved->first, factor));
-      folder_->open_logs(spec::to_yaml(self_contained(spec_)), ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step});
+      folder_->open_logs(spec::to_yaml(self_contained(spec_)),
+                         ResumePoint{static_cast<int64_t>(state_.history.epochs.size()), state_.step});
     }
   }
 
@@ -392,15 +407,18 @@ class Trainer {
   // All ranks see the same answer.
   StopCause stop_cause() {
     double cause = 0;
-    if (SignalWatch::received() != 0) cause = 1;
-    else if (request_.max_time_seconds && seconds_since(start_) >= *request_.max_time_seconds) cause = 2;
+    if (SignalWatch::received() != 0)
+      cause = 1;
+    else if (request_.max_time_seconds && seconds_since(start_) >= *request_.max_time_seconds)
+      cause = 2;
     if (communicator_.size() > 1) communicator_.broadcast(&cause, sizeof cause);
     return cause == 1 ? StopCause::kSignal : cause == 2 ? StopCause::kTimeLimit : StopCause::kNone;
   }
 
   bool save_is_due() {
     const CheckpointPolicy& policy = training_.checkpoints;
-    double due = (policy.steps > 0 && state_.step % policy.steps == 0) || (policy.seconds > 0 && seconds_since(last_save_) >= policy.seconds);
+    double due =
+        (policy.steps > 0 && state_.step % policy.steps == 0) || (policy.seconds > 0 && seconds_since(last_save_) >= policy.seconds);
     if (communicator_.size() > 1) communicator_.broadcast(&due, sizeof due);
     return due != 0;
   }
@@ -410,8 +428,8 @@ class Trainer {
     outcome_.stop_reason = cause == StopCause::kSignal ? fmt::format("signal {}", SignalWatch::received()) : "time limit";
     save(outcome_.stop_reason, {}, true);
     if (leader())
-      log_info(fmt::format("stopped by {} after saving {} (epoch {}, step {}); run the same command with --resume auto to go on", outcome_.stop_reason, outcome_.checkpoint,
-                           state_.epoch + 1, state_.step));
+      log_info(fmt::format("stopped by {} after saving {} (epoch {}, step {}); run the same command with --resume auto to go on",
+                           outcome_.stop_reason, outcome_.checkpoint, state_.epoch + 1, state_.step));
   }
 
   void end_early(const CallbackDecision& decision) {
@@ -505,8 +523,9 @@ class Trainer {
   void check_finite(const Checkpoint& c) const {
     for (const auto& [name, value] : c.parameters)
       if (!is_finite(value))
-        throw NumericError(fmt::format("epoch {}, step {}: '{}' is no longer finite; the last good checkpoint is kept; lower the learning rate or clip gradients", state_.epoch + 1,
-                                       state_.step, name));
+        throw NumericError(fmt::format(
+            "epoch {}, step {}: '{}' is no longer finite; the last good checkpoint is kept; lower the learning rate or clip gradients",
+            state_.epoch + 1, state_.step, name));
   }
 
   void merge_partial_sums() {
@@ -617,7 +636,9 @@ class Trainer {
 
 }  // namespace
 
-TrainOutcome train(const RunSpec& spec, const TrainRequest& request, Communicator& communicator) { return Trainer(spec, request, communicator).run(); }
+TrainOutcome train(const RunSpec& spec, const TrainRequest& request, Communicator& communicator) {
+  return Trainer(spec, request, communicator).run();
+}
 
 std::string explain_training(const RunSpec& spec, const std::string& stage) {
   const TrainingProgram step = build_training_program(spec.model, spec.training.losses, spec.training.optimizer, step_options(spec, 0, 1));
