@@ -80,7 +80,7 @@ class Ranks(RunTest):
         one = self.run_once("one")
         interrupted = 0
         for _ in range(100):
-            result = self.run_dltool("train", "run.yaml", "-q", "--threads", 1, "--ranks", 2, "--resume", "auto", "--max-time", "0.1s")
+            result = self.run_dltool("train", "run.yaml", "-q", "--threads", 1, "--ranks", 2, "--resume", "auto", "--max-time", "0.02s")
             if result.code == 0:
                 break
             result.exits(75)
