@@ -465,10 +465,10 @@ class Trainer {
     if (decision.remember_weights) remember_weights();
     if (decision.save_best) state_.best_epoch = record.epoch;
     if (decision.stop) end_early(decision);
-    if (decision.restore_weights) restore_weights();
     if (decision.save_best) save_best();  // first, since the checkpoint remembers that the best is on disk
     const CheckpointPolicy& policy = training_.checkpoints;
     const bool last = state_.epoch == training_.epochs || state_.stopped;
+    if (last) end_callbacks();
     if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch", {});
   }
 
@@ -487,9 +487,16 @@ class Trainer {
     for (const Parameter& p : evaluator_->program().program.parameters) remembered_[p.name] = session_.parameters().get(p.name);
   }
 
+  void end_callbacks() {
+    CallbackDecision decision;
+    for (const auto& c : callbacks_) decision.merge(c->on_train_end());
+    if (decision.restore_weights) restore_weights();
+    if (!leader()) return;
+    for (const std::string& message : decision.messages) log_info(message);
+  }
+
   void restore_weights() {
     for (const auto& [name, value] : remembered_) session_.parameters().set(name, value);
-    if (leader()) log_info("the best weights are restored");
   }
 
   // ---- saving
