@@ -35,7 +35,8 @@ Command train_command() {
   command.option(
       "--seed", "N", 0, INT64_MAX, [o = options](int64_t n) { o->seed = n; },
       "seed of all random numbers (default: the file's training.seed)");
-  command.flag("--print-config", options->print_config, "write the run file, with changes, variables and the model put in, to stdout, and do nothing else");
+  command.flag("--print-config", options->print_config,
+               "write the run file, with changes, variables and the model put in, to stdout, and do nothing else");
   command.option("--explain", "STAGE", options->explain, "write one stage of the compiled training step to stdout, and do nothing else")
       .with_choices({"graph", "passes", "plan", "memory"});
   command

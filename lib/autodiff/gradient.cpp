@@ -70,8 +70,9 @@ std::vector<Var> accumulate(Var y, std::span<const Var> wrt, Var dy, bool partia
     DL_CHECK(gradients.size() == node.inputs.size(), std::string(node.op->name) + ": one gradient per operand expected");
     for (size_t k = 0; k < gradients.size(); ++k) {
       if (!gradients[k].valid() || !depends[node.inputs[k].node]) continue;
-      DL_CHECK(gradients[k].shape() == call.inputs[k].shape(),
-               std::string(node.op->name) + ": gradient of operand " + std::to_string(k) + " is " + to_string(gradients[k].shape()) + ", not " + to_string(call.inputs[k].shape()));
+      DL_CHECK(gradients[k].shape() == call.inputs[k].shape(), std::string(node.op->name) + ": gradient of operand " + std::to_string(k) +
+                                                                   " is " + to_string(gradients[k].shape()) + ", not " +
+                                                                   to_string(call.inputs[k].shape()));
       Var& sum = adjoint[node.inputs[k]];
       sum = sum.valid() ? sum + gradients[k] : gradients[k];
     }

@@ -33,7 +33,7 @@ struct NodeView {
   std::span<const OperandType> inputs;
   std::span<const OperandType> outputs;  // layouts not chosen yet
   LayoutTable& layouts;
-  bool strict = false;                   // deterministic: strict (see KernelRow::thread_invariant)
+  bool strict = false;  // deterministic: strict (see KernelRow::thread_invariant)
 };
 
 struct KernelArgs {

@@ -16,8 +16,8 @@ inline constexpr LayoutId kPlain = 0;
 class LayoutTable {
  public:
   virtual ~LayoutTable() = default;
-  virtual size_t bytes(LayoutId id) const = 0;           // id != kPlain
-  virtual std::string name(LayoutId id) const = 0;       // "aBcd8b"
+  virtual size_t bytes(LayoutId id) const = 0;      // id != kPlain
+  virtual std::string name(LayoutId id) const = 0;  // "aBcd8b"
   // Every byte holds an element (no padding), so elementwise kernels may run over the bytes in order.
   virtual bool is_dense(LayoutId id) const = 0;
 };

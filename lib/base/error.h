@@ -60,7 +60,7 @@ struct InternalError : Error {
 }  // namespace dl
 
 // An invariant of dltool itself. `message` (a std::string expression) is evaluated only on failure.
-#define DL_CHECK(condition, message)                                              \
-  do {                                                                            \
+#define DL_CHECK(condition, message)                                               \
+  do {                                                                             \
     if (!(condition)) ::dl::fail_check(#condition, __FILE__, __LINE__, (message)); \
   } while (false)

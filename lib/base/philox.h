@@ -31,17 +31,15 @@ inline PhiloxBlock random_block(uint64_t seed, uint64_t stream, uint64_t index) 
 
 // [0, 1) with 24 random bits; [0, 1) with 53.
 inline float to_unit_float(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
-inline double to_unit_double(uint32_t hi, uint32_t lo) {
-  return static_cast<double>((uint64_t{hi} << 21) ^ (lo >> 11)) * 0x1p-53;
-}
+inline double to_unit_double(uint32_t hi, uint32_t lo) { return static_cast<double>((uint64_t{hi} << 21) ^ (lo >> 11)) * 0x1p-53; }
 
 // A sequential reader over one (seed, stream); for host-side use (shuffles, initialisers, samples).
 class RandomSequence {
  public:
   RandomSequence(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {}
   uint32_t next_u32();
-  double next_unit();           // [0, 1)
-  double next_normal();         // mean 0, standard deviation 1 (Box-Muller)
+  double next_unit();                   // [0, 1)
+  double next_normal();                 // mean 0, standard deviation 1 (Box-Muller)
   uint64_t next_below(uint64_t bound);  // [0, bound), unbiased (rejection); bound > 0
 
  private:

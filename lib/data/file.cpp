@@ -179,7 +179,8 @@ int open_regular(const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0 && errno == ENOENT)
-    throw EnvError(printable(path) + ": cannot open: No such file or directory (check the path; those in a run file start from its folder)");
+    throw EnvError(printable(path) +
+                   ": cannot open: No such file or directory (check the path; those in a run file start from its folder)");
   if (fd < 0) throw_file_error(printable(path), "cannot open", errno);
   struct stat info;
   if (::fstat(fd, &info) != 0) {

@@ -16,7 +16,7 @@ class AsyncReducer {
   AsyncReducer& operator=(const AsyncReducer&) = delete;
 
   void start(int ticket, void* data, size_t count, DType dtype, bool mean);
-  void wait(int ticket);  // rethrows what the reduction threw
+  void wait(int ticket);        // rethrows what the reduction threw
   double wait_seconds() const;  // time spent in wait(): exchange that compute did not hide
 
  private:

@@ -64,7 +64,8 @@ class ThreadCommunicator final : public Communicator {
     std::copy(meeting_.buffers.begin(), meeting_.buffers.end(), sources_.begin());
     tree_sum(data, sources_, begin, end, dtype, mean ? 1.0 / size() : 1.0);
     for (void* other : meeting_.buffers)
-      if (other != data) std::memcpy(static_cast<char*>(other) + begin * width, static_cast<char*>(data) + begin * width, (end - begin) * width);
+      if (other != data)
+        std::memcpy(static_cast<char*>(other) + begin * width, static_cast<char*>(data) + begin * width, (end - begin) * width);
     meeting_.arrive_and_wait();
   }
 

@@ -30,9 +30,12 @@ void sum_all(T* dst, std::span<const void* const> src, size_t begin, size_t end,
 
 void tree_sum(void* dst, std::span<const void* const> src, size_t begin, size_t end, DType dtype, double scale) {
   switch (dtype) {
-    case DType::kFloat32: return sum_all(static_cast<float*>(dst), src, begin, end, static_cast<float>(scale));
-    case DType::kFloat64: return sum_all(static_cast<double*>(dst), src, begin, end, scale);
-    default: throw InternalError(std::string("reduction over ranks of ") + name_of(dtype));
+    case DType::kFloat32:
+      return sum_all(static_cast<float*>(dst), src, begin, end, static_cast<float>(scale));
+    case DType::kFloat64:
+      return sum_all(static_cast<double*>(dst), src, begin, end, scale);
+    default:
+      throw InternalError(std::string("reduction over ranks of ") + name_of(dtype));
   }
 }
 

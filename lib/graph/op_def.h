@@ -51,9 +51,9 @@ struct CostCall {
 struct Sample {
   std::vector<TensorType> inputs;
   Attrs attrs = {};
-  double low = -2, high = 2;          // range of random inputs
-  std::vector<Tensor> values = {};    // given inputs where random ones make no sense (indices); empty = random
-  bool differentiable = true;         // false: gradient not checked here (kinks, integer inputs); say why in a comment
+  double low = -2, high = 2;        // range of random inputs
+  std::vector<Tensor> values = {};  // given inputs where random ones make no sense (indices); empty = random
+  bool differentiable = true;       // false: gradient not checked here (kinks, integer inputs); say why in a comment
 };
 
 enum class OpKind : uint8_t {
@@ -68,7 +68,7 @@ struct OpDef {
   const char* name;
   OpKind kind = OpKind::kOther;
   int min_inputs = 0;
-  int max_inputs = 0;                       // -1: any number
+  int max_inputs = 0;  // -1: any number
   std::vector<AttrSpec> attrs = {};
   std::vector<TensorType> (*infer)(const InferCall&) = nullptr;
   // Gradient with respect to each input (an invalid Var: none), by calling builders only, so that gradients of

@@ -34,10 +34,12 @@ void verify(const Program& program) {
     const Node& node = graph.node(i);
     std::vector<TensorType> types;
     for (Value v : node.inputs) {
-      DL_CHECK(v.node < i && v.index < graph.node(v.node).types.size(), fmt::format("%{} {}: operand {} is not before it", i, node.op->name, to_string(v)));
+      DL_CHECK(v.node < i && v.index < graph.node(v.node).types.size(),
+               fmt::format("%{} {}: operand {} is not before it", i, node.op->name, to_string(v)));
       types.push_back(graph.type(v));
     }
-    DL_CHECK(node.op->infer({*node.op, types, node.attrs}) == node.types, fmt::format("%{} {}: types differ from what it infers", i, node.op->name));
+    DL_CHECK(node.op->infer({*node.op, types, node.attrs}) == node.types,
+             fmt::format("%{} {}: types differ from what it infers", i, node.op->name));
   }
   check_names(program);
   auto exists = [&](Value v) { return v.node < graph.size() && v.index < graph.node(v.node).types.size(); };
@@ -46,7 +48,8 @@ void verify(const Program& program) {
     DL_CHECK(u.parameter < program.parameters.size() && exists(u.new_value), "update of nothing");
     const Parameter& p = program.parameters[u.parameter];
     DL_CHECK(graph.type(p.value) == graph.type(u.new_value),
-             fmt::format("update of '{}' changes its type from {} to {}", p.name, to_string(graph.type(p.value)), to_string(graph.type(u.new_value))));
+             fmt::format("update of '{}' changes its type from {} to {}", p.name, to_string(graph.type(p.value)),
+                         to_string(graph.type(u.new_value))));
   }
 }
 
@@ -75,7 +78,8 @@ std::string to_text(const Program& program) {
     text += '\n';
   }
   for (const auto& o : program.outputs) text += fmt::format("output {} = {}\n", o.name, to_string(o.value));
-  for (const Update& u : program.updates) text += fmt::format("update {} = {}\n", program.parameters[u.parameter].name, to_string(u.new_value));
+  for (const Update& u : program.updates)
+    text += fmt::format("update {} = {}\n", program.parameters[u.parameter].name, to_string(u.new_value));
   return text;
 }
 
@@ -90,7 +94,8 @@ std::string to_dot(const Program& program) {
     for (Value v : node.inputs) text += fmt::format("  n{} -> n{};\n", v.node, i);
   }
   for (size_t k = 0; k < program.outputs.size(); ++k)
-    text += fmt::format("  o{} [label=\"{}\", shape=ellipse];\n  n{} -> o{};\n", k, program.outputs[k].name, program.outputs[k].value.node, k);
+    text +=
+        fmt::format("  o{} [label=\"{}\", shape=ellipse];\n  n{} -> o{};\n", k, program.outputs[k].name, program.outputs[k].value.node, k);
   return text + "}\n";
 }
 

@@ -19,13 +19,17 @@ const OpDef op_all_reduce = {
     .min_inputs = 1,
     .max_inputs = -1,
     .attrs = {{"mean", int64_t{0}, true}, {"bucket", int64_t{0}, true}},
-    .infer = [](const InferCall& call) -> std::vector<TensorType> { return {call.inputs.begin(), call.inputs.end()}; },
+    .infer = [](const InferCall& call) -> std::vector<TensorType> {
+      return {call.inputs.begin(), call.inputs.end()};
+    },
     .grad = [](const GradCall& call) -> std::vector<Var> {
       std::vector<Var> douts;
       for (size_t i = 0; i < call.inputs.size(); ++i) douts.push_back(call.douts[i].valid() ? call.douts[i] : zeros_like(call.outputs[i]));
       return all_reduce(douts, call.attrs.flag("mean"), call.attrs.integer("bucket"));
     },
-    .samples = []() -> std::vector<Sample> { return {{{{DType::kFloat32, {3}}, {DType::kFloat32, {2, 2}}}, {{"mean", int64_t{0}}, {"bucket", int64_t{0}}}}}; },
+    .samples = []() -> std::vector<Sample> {
+      return {{{{DType::kFloat32, {3}}, {DType::kFloat32, {2, 2}}}, {{"mean", int64_t{0}}, {"bucket", int64_t{0}}}}};
+    },
 };
 
 std::vector<Var> all_reduce(std::span<const Var> values, bool mean, int64_t bucket) {

@@ -62,21 +62,22 @@ Var cast(Var x, DType dtype);
 Var stop_gradient(Var x);  // identity whose gradient is zero
 
 // ---- shape
-Var reshape(Var x, Shape shape);                   // one size may be -1
+Var reshape(Var x, Shape shape);  // one size may be -1
 Var transpose(Var x, std::vector<int64_t> perm);
 Var broadcast_to(Var x, Shape shape);
 Var expand_dims(Var x, int64_t axis);
 Var squeeze(Var x, std::vector<int64_t> axes);
-Var slice(Var x, Shape starts, Shape sizes, std::vector<int64_t> steps = {});      // sizes count elements taken
+Var slice(Var x, Shape starts, Shape sizes, std::vector<int64_t> steps = {});  // sizes count elements taken
 Var slice_axis(Var x, int64_t axis, Dim start, Dim size, int64_t step = 1);
 Var pad(Var x, std::vector<int64_t> before, std::vector<int64_t> after, double value = 0);
 Var pad(Var x, Shape before, Shape after, double value = 0, std::vector<int64_t> interior = {});  // interior: gaps between elements
 Var concat(std::span<const Var> inputs, int64_t axis);
 Var concat(std::initializer_list<Var> inputs, int64_t axis);
 Var reverse(Var x, int64_t axis);
-Var gather(Var x, Var indices, int64_t axis);      // indices: int32 or int64, 0 <= i < dim; result: x.shape with `axis` replaced by indices.shape
+Var gather(Var x, Var indices,
+           int64_t axis);  // indices: int32 or int64, 0 <= i < dim; result: x.shape with `axis` replaced by indices.shape
 Var scatter_add(Var updates, Var indices, Dim size, int64_t axis);  // adjoint of gather
-Var one_hot(Var indices, Dim depth, DType dtype);  // new last axis
+Var one_hot(Var indices, Dim depth, DType dtype);                   // new last axis
 
 // ---- reductions; empty axes = all
 Var reduce_sum(Var x, std::vector<int64_t> axes = {}, bool keepdims = false);
@@ -84,9 +85,9 @@ Var reduce_max(Var x, std::vector<int64_t> axes = {}, bool keepdims = false);
 Var reduce_min(Var x, std::vector<int64_t> axes = {}, bool keepdims = false);
 Var reduce_prod(Var x, std::vector<int64_t> axes = {}, bool keepdims = false);
 Var reduce_mean(Var x, std::vector<int64_t> axes = {}, bool keepdims = false);
-Var arg_max(Var x, int64_t axis);                  // int64, first of equals
+Var arg_max(Var x, int64_t axis);                            // int64, first of equals
 Var size_of(Var x, std::vector<int64_t> axes, DType dtype);  // scalar: product of those sizes
-Var sum_to(Var x, const Shape& shape);             // adjoint of broadcasting `shape` to x
+Var sum_to(Var x, const Shape& shape);                       // adjoint of broadcasting `shape` to x
 
 // ---- linear algebra: last two axes, leading axes broadcast
 Var matmul(Var a, Var b, bool transpose_a = false, bool transpose_b = false);
@@ -97,7 +98,7 @@ Var random_uniform(Var counter, Shape shape, DType dtype, int64_t seed, int64_t 
 // ---- communication: sum (or mean) over all ranks of every operand; result i is output(i)
 std::vector<Var> all_reduce(std::span<const Var> values, bool mean, int64_t bucket);
 
-int64_t normalize_axis(int64_t axis, int64_t rank, const char* what);                      // UserError out of range
+int64_t normalize_axis(int64_t axis, int64_t rank, const char* what);                            // UserError out of range
 std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank, const char* what);  // sorted, unique
 
 }  // namespace dl

@@ -8,7 +8,9 @@ const OpDef op_cast = {
     .min_inputs = 1,
     .max_inputs = 1,
     .attrs = {{"dtype", DType::kFloat32, true}},
-    .infer = [](const InferCall& call) -> std::vector<TensorType> { return {{call.attrs.dtype("dtype"), call.inputs[0].shape}}; },
+    .infer = [](const InferCall& call) -> std::vector<TensorType> {
+      return {{call.attrs.dtype("dtype"), call.inputs[0].shape}};
+    },
     .grad = [](const GradCall& call) -> std::vector<Var> {
       if (!is_float(call.inputs[0].dtype()) || !is_float(call.outputs[0].dtype())) return {Var{}};
       return {cast(call.douts[0], call.inputs[0].dtype())};
@@ -35,7 +37,9 @@ const OpDef op_stop_gradient = {
     .max_inputs = 1,
     .infer = [](const InferCall& call) -> std::vector<TensorType> { return {call.inputs[0]}; },
     .grad = [](const GradCall&) -> std::vector<Var> { return {Var{}}; },
-    .samples = []() -> std::vector<Sample> { return {{{{DType::kFloat32, {3, 2}}}, {}, -2, 2, {}, false}}; },  // by definition not the difference quotient
+    .samples = []() -> std::vector<Sample> {
+      return {{{{DType::kFloat32, {3, 2}}}, {}, -2, 2, {}, false}};
+    },  // by definition not the difference quotient
 };
 
 Var stop_gradient(Var x) { return add_op(op_stop_gradient, {x}); }

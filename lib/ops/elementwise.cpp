@@ -39,14 +39,16 @@ constexpr DType kF = DType::kFloat32;
 std::vector<Sample> unary_samples(const char* name, bool differentiable) {
   const auto [low, high] = range_of(name);
   std::vector<Sample> samples;
-  for (const Dims& dims : {Dims{7}, Dims{3, 0, 2}, Dims{}, Dims{2, 33}}) samples.push_back({{{kF, to_shape(dims)}}, {}, low, high, {}, differentiable});
+  for (const Dims& dims : {Dims{7}, Dims{3, 0, 2}, Dims{}, Dims{2, 33}})
+    samples.push_back({{{kF, to_shape(dims)}}, {}, low, high, {}, differentiable});
   return samples;
 }
 
 std::vector<Sample> binary_samples(const char* name, bool differentiable) {
   const auto [low, high] = range_of(name);
   std::vector<Sample> samples;
-  const std::vector<std::pair<Dims, Dims>> shapes = {{{5}, {5}}, {{2, 3}, {3}}, {{4, 1, 3}, {2, 1}}, {{}, {3}}, {{0, 2}, {2}}, {{2, 17}, {2, 17}}, {{3, 1}, {1, 4}}};
+  const std::vector<std::pair<Dims, Dims>> shapes = {{{5}, {5}},    {{2, 3}, {3}},      {{4, 1, 3}, {2, 1}}, {{}, {3}},
+                                                     {{0, 2}, {2}}, {{2, 17}, {2, 17}}, {{3, 1}, {1, 4}}};
   for (const auto& [a, b] : shapes) samples.push_back({{{kF, to_shape(a)}, {kF, to_shape(b)}}, {}, low, high, {}, differentiable});
   return samples;
 }
@@ -63,49 +65,47 @@ Var like(Var x, double value) { return scalar(*x.graph, x.dtype(), value); }
 
 }  // namespace
 
-#define DL_UNARY(NAME, VALUE, GRAD)                                                            \
-  const OpDef op_##NAME = {                                                                    \
-      .name = #NAME,                                                                           \
-      .kind = OpKind::kElementwise,                                                            \
-      .min_inputs = 1,                                                                         \
-      .max_inputs = 1,                                                                         \
-      .infer = infer_unary,                                                                    \
-      .grad =                                                                                  \
-          [](const GradCall& call) -> std::vector<Var> {                                       \
+#define DL_UNARY(NAME, VALUE, GRAD)                                                             \
+  const OpDef op_##NAME = {                                                                     \
+      .name = #NAME,                                                                            \
+      .kind = OpKind::kElementwise,                                                             \
+      .min_inputs = 1,                                                                          \
+      .max_inputs = 1,                                                                          \
+      .infer = infer_unary,                                                                     \
+      .grad = [](const GradCall& call) -> std::vector<Var> {                                    \
         [[maybe_unused]] const Var x = call.inputs[0], y = call.outputs[0], dy = call.douts[0]; \
-        return {Var(GRAD)};                                                                    \
-      },                                                                                       \
-      .samples = [] { return unary_samples(#NAME, std::string_view(#GRAD) != "NONE"); },       \
-  };                                                                                           \
+        return {Var(GRAD)};                                                                     \
+      },                                                                                        \
+      .samples = [] { return unary_samples(#NAME, std::string_view(#GRAD) != "NONE"); },        \
+  };                                                                                            \
   Var NAME(Var x) { return add_op(op_##NAME, {x}); }
-#define DL_BINARY(NAME, VALUE, GRAD_A, GRAD_B)                                                                     \
-  const OpDef op_##NAME = {                                                                                        \
-      .name = #NAME,                                                                                               \
-      .kind = OpKind::kElementwise,                                                                                \
-      .min_inputs = 2,                                                                                             \
-      .max_inputs = 2,                                                                                             \
-      .infer = infer_binary,                                                                                       \
-      .grad =                                                                                                      \
-          [](const GradCall& call) -> std::vector<Var> {                                                           \
+#define DL_BINARY(NAME, VALUE, GRAD_A, GRAD_B)                                                                      \
+  const OpDef op_##NAME = {                                                                                         \
+      .name = #NAME,                                                                                                \
+      .kind = OpKind::kElementwise,                                                                                 \
+      .min_inputs = 2,                                                                                              \
+      .max_inputs = 2,                                                                                              \
+      .infer = infer_binary,                                                                                        \
+      .grad = [](const GradCall& call) -> std::vector<Var> {                                                        \
         [[maybe_unused]] const Var a = call.inputs[0], b = call.inputs[1], y = call.outputs[0], dy = call.douts[0]; \
-        return {sum_to_operand(GRAD_A, a), sum_to_operand(GRAD_B, b)};                                             \
-      },                                                                                                           \
-      .samples = [] { return binary_samples(#NAME, true); },                                                       \
-  };                                                                                                               \
-  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); }                                                     \
-  Var NAME(Var a, double b) { return NAME(a, like(a, b)); }                                                        \
+        return {sum_to_operand(GRAD_A, a), sum_to_operand(GRAD_B, b)};                                              \
+      },                                                                                                            \
+      .samples = [] { return binary_samples(#NAME, true); },                                                        \
+  };                                                                                                                \
+  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); }                                                      \
+  Var NAME(Var a, double b) { return NAME(a, like(a, b)); }                                                         \
   Var NAME(double a, Var b) { return NAME(like(b, a), b); }
-#define DL_COMPARE(NAME, VALUE)                                      \
-  const OpDef op_##NAME = {                                          \
-      .name = #NAME,                                                 \
-      .kind = OpKind::kElementwise,                                  \
-      .min_inputs = 2,                                               \
-      .max_inputs = 2,                                               \
-      .infer = infer_compare,                                        \
-      .no_gradient = "comparison",                                   \
-      .samples = [] { return binary_samples(#NAME, false); },        \
-  };                                                                 \
-  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); }       \
+#define DL_COMPARE(NAME, VALUE)                                \
+  const OpDef op_##NAME = {                                    \
+      .name = #NAME,                                           \
+      .kind = OpKind::kElementwise,                            \
+      .min_inputs = 2,                                         \
+      .max_inputs = 2,                                         \
+      .infer = infer_compare,                                  \
+      .no_gradient = "comparison",                             \
+      .samples = [] { return binary_samples(#NAME, false); },  \
+  };                                                           \
+  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); } \
   Var NAME(Var a, double b) { return NAME(a, like(a, b)); }
 #include "ops/elementwise.def"
 #undef DL_UNARY

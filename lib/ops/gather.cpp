@@ -54,13 +54,16 @@ const OpDef op_scatter_add = {
       const int64_t axis = call.attrs.integer("axis");
       const Shape &x = call.inputs[0].shape, &at = call.inputs[1].shape;
       const auto end = axis + static_cast<int64_t>(at.size());
-      if (static_cast<int64_t>(x.size()) < end || Shape(x.begin() + axis, x.begin() + end) != at) infer_error(call, "updates do not have the indices' shape at axis " + std::to_string(axis));
+      if (static_cast<int64_t>(x.size()) < end || Shape(x.begin() + axis, x.begin() + end) != at)
+        infer_error(call, "updates do not have the indices' shape at axis " + std::to_string(axis));
       Shape shape(x.begin(), x.begin() + axis);
       shape.push_back(call.attrs.shape("size").at(0));
       shape.insert(shape.end(), x.begin() + end, x.end());
       return {{call.inputs[0].dtype, std::move(shape)}};
     },
-    .grad = [](const GradCall& call) -> std::vector<Var> { return {gather(call.douts[0], call.inputs[1], call.attrs.integer("axis")), Var{}}; },
+    .grad = [](const GradCall& call) -> std::vector<Var> {
+      return {gather(call.douts[0], call.inputs[1], call.attrs.integer("axis")), Var{}};
+    },
     .flops = [](const CostCall& call) { return static_cast<double>(element_count(call.inputs[0].shape).value()); },
     .samples = []() -> std::vector<Sample> {
       const DType i = DType::kInt64;
@@ -70,7 +73,9 @@ const OpDef op_scatter_add = {
     },
 };
 
-Var scatter_add(Var updates, Var at, Dim size, int64_t axis) { return add_op(op_scatter_add, {updates, at}, {{"axis", axis}, {"size", Shape{size}}}); }
+Var scatter_add(Var updates, Var at, Dim size, int64_t axis) {
+  return add_op(op_scatter_add, {updates, at}, {{"axis", axis}, {"size", Shape{size}}});
+}
 
 Var one_hot(Var at, Dim depth, DType dtype) {
   Shape shape(static_cast<size_t>(at.rank()), Dim(1));

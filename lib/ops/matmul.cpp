@@ -38,10 +38,11 @@ double matmul_flops(const CostCall& call) {
 
 std::vector<Sample> matmul_samples() {
   const auto t = [](bool ta, bool tb) { return Attrs{{"transpose_a", int64_t{ta}}, {"transpose_b", int64_t{tb}}}; };
-  return {{{{kF, {2, 3}}, {kF, {3, 4}}}, t(false, false)}, {{{kF, {3, 2}}, {kF, {3, 4}}}, t(true, false)}, {{{kF, {2, 3}}, {kF, {4, 3}}}, t(false, true)},
-          {{{kF, {3, 2}}, {kF, {4, 3}}}, t(true, true)}, {{{kF, {2, 5, 3}}, {kF, {3, 4}}}, t(false, false)}, {{{kF, {2, 1, 2, 3}}, {kF, {3, 4, 3}}}, t(false, true)},
-          {{{kF, {1, 1}}, {kF, {1, 1}}}, t(false, false)}, {{{kF, {0, 3}}, {kF, {3, 2}}}, t(false, false)}, {{{kF, {2, 0}}, {kF, {0, 3}}}, t(false, false)},
-          {{{kF, {17, 33}}, {kF, {33, 19}}}, t(false, false)}};
+  return {{{{kF, {2, 3}}, {kF, {3, 4}}}, t(false, false)},    {{{kF, {3, 2}}, {kF, {3, 4}}}, t(true, false)},
+          {{{kF, {2, 3}}, {kF, {4, 3}}}, t(false, true)},     {{{kF, {3, 2}}, {kF, {4, 3}}}, t(true, true)},
+          {{{kF, {2, 5, 3}}, {kF, {3, 4}}}, t(false, false)}, {{{kF, {2, 1, 2, 3}}, {kF, {3, 4, 3}}}, t(false, true)},
+          {{{kF, {1, 1}}, {kF, {1, 1}}}, t(false, false)},    {{{kF, {0, 3}}, {kF, {3, 2}}}, t(false, false)},
+          {{{kF, {2, 0}}, {kF, {0, 3}}}, t(false, false)},    {{{kF, {17, 33}}, {kF, {33, 19}}}, t(false, false)}};
 }
 
 }  // namespace

@@ -11,9 +11,9 @@ namespace dl {
 
 // Geometry of convolution and pooling over 1 to 3 spatial axes. Empty vectors: all ones (strides, dilations) or zeros (pads).
 struct Window {
-  std::vector<int64_t> size = {};      // pooling only; a convolution takes it from its kernel
+  std::vector<int64_t> size = {};  // pooling only; a convolution takes it from its kernel
   std::vector<int64_t> strides = {}, dilations = {}, pads_begin = {}, pads_end = {};
-  bool channels_first = false;     // x is [N, C, spatial...] instead of [N, spatial..., C]
+  bool channels_first = false;  // x is [N, C, spatial...] instead of [N, spatial..., C]
 };
 
 // ---- convolution (ops/conv.cpp). Kernel [spatial..., in / groups, out], Keras's layout.
@@ -61,12 +61,20 @@ Recurrent gru(Var x, Var kernel, Var recurrent_kernel, Var bias, Var h0, Var mas
 Var attention(Var q, Var k, Var v, Var mask, double scale);
 
 // ---- optimizer updates, one pass over the parameter. Formulas as in Keras 3; scalars are rank-0 of the parameter's type.
-struct SgdUpdate { Var parameter, velocity; };  // velocity invalid without momentum
+struct SgdUpdate {
+  Var parameter, velocity;
+};  // velocity invalid without momentum
 SgdUpdate sgd_update(Var parameter, Var gradient, Var velocity, Var learning_rate, double momentum, bool nesterov);
-struct AdamUpdate { Var parameter, m, v; };
+struct AdamUpdate {
+  Var parameter, m, v;
+};
 // `alpha` = lr * sqrt(1 - beta2^t) / (1 - beta1^t); weight_decay > 0: parameter -= parameter * weight_decay * lr first (AdamW).
-AdamUpdate adam_update(Var parameter, Var gradient, Var m, Var v, Var alpha, Var learning_rate, double beta1, double beta2, double epsilon, double weight_decay);
-struct RmspropUpdate { Var parameter, velocity, momentum, average; };  // momentum / average invalid when unused
-RmspropUpdate rmsprop_update(Var parameter, Var gradient, Var velocity, Var momentum, Var average, Var learning_rate, double rho, double momentum_factor, double epsilon, bool centered);
+AdamUpdate adam_update(Var parameter, Var gradient, Var m, Var v, Var alpha, Var learning_rate, double beta1, double beta2, double epsilon,
+                       double weight_decay);
+struct RmspropUpdate {
+  Var parameter, velocity, momentum, average;
+};  // momentum / average invalid when unused
+RmspropUpdate rmsprop_update(Var parameter, Var gradient, Var velocity, Var momentum, Var average, Var learning_rate, double rho,
+                             double momentum_factor, double epsilon, bool centered);
 
 }  // namespace dl

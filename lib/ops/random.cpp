@@ -17,8 +17,16 @@ const OpDef op_random_uniform = {
     .no_gradient = "random numbers",
     .samples = []() -> std::vector<Sample> {
       const Tensor step = Tensor::scalar<int64_t>(5);
-      return {{{{DType::kInt64, {}}}, {{"shape", Shape{3, 7}}, {"dtype", DType::kFloat32}, {"seed", int64_t{1}}, {"stream", int64_t{2}}}, 0, 1, {step}},
-              {{{DType::kInt64, {}}}, {{"shape", Shape{0}}, {"dtype", DType::kFloat32}, {"seed", int64_t{1}}, {"stream", int64_t{2}}}, 0, 1, {step}}};
+      return {{{{DType::kInt64, {}}},
+               {{"shape", Shape{3, 7}}, {"dtype", DType::kFloat32}, {"seed", int64_t{1}}, {"stream", int64_t{2}}},
+               0,
+               1,
+               {step}},
+              {{{DType::kInt64, {}}},
+               {{"shape", Shape{0}}, {"dtype", DType::kFloat32}, {"seed", int64_t{1}}, {"stream", int64_t{2}}},
+               0,
+               1,
+               {step}}};
     },
 };
 

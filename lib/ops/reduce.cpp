@@ -16,8 +16,10 @@ std::vector<TensorType> infer_reduce(const InferCall& call) {
   const Ints& axes = call.attrs.integers("axes");
   Shape shape;
   for (int64_t i = 0; i < static_cast<int64_t>(in.size()); ++i) {
-    if (!std::binary_search(axes.begin(), axes.end(), i)) shape.push_back(in[static_cast<size_t>(i)]);
-    else if (call.attrs.flag("keepdims")) shape.push_back(1);
+    if (!std::binary_search(axes.begin(), axes.end(), i))
+      shape.push_back(in[static_cast<size_t>(i)]);
+    else if (call.attrs.flag("keepdims"))
+      shape.push_back(1);
   }
   return {{call.inputs[0].dtype, std::move(shape)}};
 }
@@ -42,8 +44,13 @@ std::vector<Var> extreme_grad(const GradCall& call) {
 double reduce_flops(const CostCall& call) { return static_cast<double>(element_count(call.inputs[0].shape).value()); }
 
 std::vector<Sample> reduce_samples() {
-  return {{{{kF, {5}}}, {{"axes", Ints{0}}}}, {{{kF, {2, 3, 4}}}, {{"axes", Ints{1}}}}, {{{kF, {2, 3, 4}}}, {{"axes", Ints{0, 2}}, {"keepdims", int64_t{1}}}},
-          {{{kF, {3, 70}}}, {{"axes", Ints{1}}}}, {{{kF, {70, 3}}}, {{"axes", Ints{0}}}}, {{{kF, {2, 3}}}, {{"axes", Ints{}}}}, {{{kF, {1, 4}}}, {{"axes", Ints{0, 1}}}}};
+  return {{{{kF, {5}}}, {{"axes", Ints{0}}}},
+          {{{kF, {2, 3, 4}}}, {{"axes", Ints{1}}}},
+          {{{kF, {2, 3, 4}}}, {{"axes", Ints{0, 2}}, {"keepdims", int64_t{1}}}},
+          {{{kF, {3, 70}}}, {{"axes", Ints{1}}}},
+          {{{kF, {70, 3}}}, {{"axes", Ints{0}}}},
+          {{{kF, {2, 3}}}, {{"axes", Ints{}}}},
+          {{{kF, {1, 4}}}, {{"axes", Ints{0, 1}}}}};
 }
 
 std::vector<Sample> sum_samples() {
@@ -72,10 +79,22 @@ const OpDef op_reduce_sum = {
     .flops = reduce_flops,
     .samples = sum_samples,
 };
-const OpDef op_reduce_max = {
-    .name = "reduce_max", .min_inputs = 1, .max_inputs = 1, .attrs = reduce_attrs(), .infer = infer_reduce, .grad = extreme_grad, .flops = reduce_flops, .samples = reduce_samples};
-const OpDef op_reduce_min = {
-    .name = "reduce_min", .min_inputs = 1, .max_inputs = 1, .attrs = reduce_attrs(), .infer = infer_reduce, .grad = extreme_grad, .flops = reduce_flops, .samples = reduce_samples};
+const OpDef op_reduce_max = {.name = "reduce_max",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .attrs = reduce_attrs(),
+                             .infer = infer_reduce,
+                             .grad = extreme_grad,
+                             .flops = reduce_flops,
+                             .samples = reduce_samples};
+const OpDef op_reduce_min = {.name = "reduce_min",
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .attrs = reduce_attrs(),
+                             .infer = infer_reduce,
+                             .grad = extreme_grad,
+                             .flops = reduce_flops,
+                             .samples = reduce_samples};
 const OpDef op_reduce_prod = {
     .name = "reduce_prod",
     .min_inputs = 1,
@@ -111,7 +130,9 @@ const OpDef op_arg_max = {
     },
     .no_gradient = "an index",
     .flops = reduce_flops,
-    .samples = []() -> std::vector<Sample> { return {{{{kF, {5}}}, {{"axis", int64_t{0}}}}, {{{kF, {3, 4, 2}}}, {{"axis", int64_t{1}}}}, {{{kF, {2, 9}}}, {{"axis", int64_t{1}}}}}; },
+    .samples = []() -> std::vector<Sample> {
+      return {{{{kF, {5}}}, {{"axis", int64_t{0}}}}, {{{kF, {3, 4, 2}}}, {{"axis", int64_t{1}}}}, {{{kF, {2, 9}}}, {{"axis", int64_t{1}}}}};
+    },
 };
 
 Var arg_max(Var x, int64_t axis) { return add_op(op_arg_max, {x}, {{"axis", normalize_axis(axis, x.rank(), "arg_max")}}); }
@@ -120,9 +141,13 @@ Var arg_max(Var x, int64_t axis) { return add_op(op_arg_max, {x}, {{"axis", norm
 const OpDef op_size_of = {
     .name = "size_of",
     .attrs = {{"size", Shape{}, true}, {"dtype", DType::kFloat32, true}},
-    .infer = [](const InferCall& call) -> std::vector<TensorType> { return {{call.attrs.dtype("dtype"), {}}}; },
+    .infer = [](const InferCall& call) -> std::vector<TensorType> {
+      return {{call.attrs.dtype("dtype"), {}}};
+    },
     .no_gradient = "a size",
-    .samples = []() -> std::vector<Sample> { return {{{}, {{"size", Shape{3, 4}}, {"dtype", DType::kFloat32}}}, {{}, {{"size", Shape{7}}, {"dtype", DType::kInt64}}}}; },
+    .samples = []() -> std::vector<Sample> {
+      return {{{}, {{"size", Shape{3, 4}}, {"dtype", DType::kFloat32}}}, {{}, {{"size", Shape{7}}, {"dtype", DType::kInt64}}}};
+    },
 };
 
 Var size_of(Var x, Ints axes, DType dtype) {
@@ -135,10 +160,13 @@ Var size_of(Var x, Ints axes, DType dtype) {
 const OpDef op_iota = {
     .name = "iota",
     .attrs = {{"shape", Shape{}, true}, {"dtype", DType::kInt64, true}, {"axis", int64_t{0}, true}},
-    .infer = [](const InferCall& call) -> std::vector<TensorType> { return {{call.attrs.dtype("dtype"), call.attrs.shape("shape")}}; },
+    .infer = [](const InferCall& call) -> std::vector<TensorType> {
+      return {{call.attrs.dtype("dtype"), call.attrs.shape("shape")}};
+    },
     .no_gradient = "no operands",
     .samples = []() -> std::vector<Sample> {
-      return {{{}, {{"shape", Shape{4, 3}}, {"dtype", DType::kInt64}, {"axis", int64_t{1}}}}, {{}, {{"shape", Shape{5}}, {"dtype", kF}, {"axis", int64_t{0}}}},
+      return {{{}, {{"shape", Shape{4, 3}}, {"dtype", DType::kInt64}, {"axis", int64_t{1}}}},
+              {{}, {{"shape", Shape{5}}, {"dtype", kF}, {"axis", int64_t{0}}}},
               {{}, {{"shape", Shape{0, 2}}, {"dtype", DType::kInt32}, {"axis", int64_t{0}}}}};
     },
 };

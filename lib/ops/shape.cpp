@@ -26,7 +26,9 @@ Shape resolve_shape(const InferCall& call, const Shape& wanted) {
   Shape shape = wanted;
   if (unknown >= 0) {
     const std::optional<Dim> size = exact_div(total, rest);
-    if (!size) infer_error(call, "cannot become " + to_string(wanted) + ": " + to_string(total) + " elements are not a multiple of " + to_string(rest));
+    if (!size)
+      infer_error(call,
+                  "cannot become " + to_string(wanted) + ": " + to_string(total) + " elements are not a multiple of " + to_string(rest));
     shape[static_cast<size_t>(unknown)] = *size;
   } else if (!(rest == total)) {
     infer_error(call, "cannot become " + to_string(wanted) + ": " + to_string(total) + " elements against " + to_string(rest));
@@ -61,7 +63,9 @@ const OpDef op_reshape = {
     .min_inputs = 1,
     .max_inputs = 1,
     .attrs = {{"shape", Shape{}, true}},
-    .infer = [](const InferCall& call) -> std::vector<TensorType> { return {{call.inputs[0].dtype, resolve_shape(call, call.attrs.shape("shape"))}}; },
+    .infer = [](const InferCall& call) -> std::vector<TensorType> {
+      return {{call.inputs[0].dtype, resolve_shape(call, call.attrs.shape("shape"))}};
+    },
     .grad = [](const GradCall& call) -> std::vector<Var> { return {reshape(call.douts[0], call.inputs[0].shape())}; },
     .samples = []() -> std::vector<Sample> {
       return {{{{kF, {2, 6}}}, {{"shape", Shape{3, -1}}}}, {{{kF, {0, 4}}}, {{"shape", Shape{4, 0}}}}, {{{kF, {1}}}, {{"shape", Shape{}}}}};
@@ -112,8 +116,12 @@ const OpDef op_transpose = {
     .grad = [](const GradCall& call) -> std::vector<Var> { return {transpose(call.douts[0], inverse(call.attrs.integers("perm")))}; },
     .samples = []() -> std::vector<Sample> {
       using P = std::vector<int64_t>;
-      return {{{{kF, {2, 3}}}, {{"perm", P{1, 0}}}}, {{{kF, {2, 3, 4}}}, {{"perm", P{2, 0, 1}}}}, {{{kF, {2, 1, 3, 5}}}, {{"perm", P{0, 3, 1, 2}}}},
-              {{{kF, {0, 3}}}, {{"perm", P{1, 0}}}}, {{{kF, {}}}, {{"perm", P{}}}}, {{{kF, {33, 70}}}, {{"perm", P{1, 0}}}}};
+      return {{{{kF, {2, 3}}}, {{"perm", P{1, 0}}}},
+              {{{kF, {2, 3, 4}}}, {{"perm", P{2, 0, 1}}}},
+              {{{kF, {2, 1, 3, 5}}}, {{"perm", P{0, 3, 1, 2}}}},
+              {{{kF, {0, 3}}}, {{"perm", P{1, 0}}}},
+              {{{kF, {}}}, {{"perm", P{}}}},
+              {{{kF, {33, 70}}}, {{"perm", P{1, 0}}}}};
     },
 };
 
@@ -141,7 +149,10 @@ const OpDef op_broadcast_to = {
     },
     .grad = [](const GradCall& call) -> std::vector<Var> { return {sum_to(call.douts[0], call.inputs[0].shape())}; },
     .samples = []() -> std::vector<Sample> {
-      return {{{{kF, {}}}, {{"shape", Shape{2, 3}}}}, {{{kF, {3, 1}}}, {{"shape", Shape{2, 3, 4}}}}, {{{kF, {1}}}, {{"shape", Shape{0}}}}, {{{kF, {4}}}, {{"shape", Shape{5, 4}}}}};
+      return {{{{kF, {}}}, {{"shape", Shape{2, 3}}}},
+              {{{kF, {3, 1}}}, {{"shape", Shape{2, 3, 4}}}},
+              {{{kF, {1}}}, {{"shape", Shape{0}}}},
+              {{{kF, {4}}}, {{"shape", Shape{5, 4}}}}};
     },
 };
 

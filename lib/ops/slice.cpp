@@ -20,13 +20,15 @@ const OpDef op_slice = {
     .infer = [](const InferCall& call) -> std::vector<TensorType> {
       const Shape &in = call.inputs[0].shape, &starts = call.attrs.shape("starts"), &sizes = call.attrs.shape("sizes");
       const Ints& steps = call.attrs.integers("steps");
-      if (starts.size() != in.size() || sizes.size() != in.size() || steps.size() != in.size()) infer_error(call, "starts, sizes and steps need one entry per axis");
+      if (starts.size() != in.size() || sizes.size() != in.size() || steps.size() != in.size())
+        infer_error(call, "starts, sizes and steps need one entry per axis");
       for (size_t i = 0; i < in.size(); ++i) {
         if (steps[i] == 0) infer_error(call, "a step is 0");
         if (!in[i].known() || !starts[i].known() || !sizes[i].known()) continue;  // checked when bound
         const int64_t size = sizes[i].value(), first = starts[i].value(), last = first + (size - 1) * steps[i], limit = in[i].value();
         if (size < 0 || (size > 0 && (std::min(first, last) < 0 || std::max(first, last) >= limit)))
-          infer_error(call, "elements " + std::to_string(first) + " to " + std::to_string(last) + " of axis " + std::to_string(i) + " are outside of size " + std::to_string(limit));
+          infer_error(call, "elements " + std::to_string(first) + " to " + std::to_string(last) + " of axis " + std::to_string(i) +
+                                " are outside of size " + std::to_string(limit));
       }
       return {{call.inputs[0].dtype, sizes}};
     },
@@ -82,10 +84,12 @@ const OpDef op_pad = {
     .infer = [](const InferCall& call) -> std::vector<TensorType> {
       const Shape &in = call.inputs[0].shape, &before = call.attrs.shape("before"), &after = call.attrs.shape("after");
       const Ints& interior = call.attrs.integers("interior");
-      if (before.size() != in.size() || after.size() != in.size() || interior.size() != in.size()) infer_error(call, "before, after and interior need one entry per axis");
+      if (before.size() != in.size() || after.size() != in.size() || interior.size() != in.size())
+        infer_error(call, "before, after and interior need one entry per axis");
       Shape out;
       for (size_t i = 0; i < in.size(); ++i) {
-        if ((before[i].known() && before[i].value() < 0) || (after[i].known() && after[i].value() < 0) || interior[i] < 0) infer_error(call, "a padding is negative");
+        if ((before[i].known() && before[i].value() < 0) || (after[i].known() && after[i].value() < 0) || interior[i] < 0)
+          infer_error(call, "a padding is negative");
         Dim size = in[i];
         if (interior[i] > 0 && !(in[i] == Dim(0))) size = size + (in[i] - Dim(1)) * Dim(interior[i]);
         out.push_back(before[i] + size + after[i]);
@@ -112,7 +116,8 @@ Var pad(Var x, Shape before, Shape after, double value, Ints interior) {
   if (std::all_of(before.begin(), before.end(), is_zero) && std::all_of(after.begin(), after.end(), is_zero) &&
       std::all_of(interior.begin(), interior.end(), [](int64_t g) { return g == 0; }))
     return x;
-  return add_op(op_pad, {x}, {{"before", std::move(before)}, {"after", std::move(after)}, {"interior", std::move(interior)}, {"value", value}});
+  return add_op(op_pad, {x},
+                {{"before", std::move(before)}, {"after", std::move(after)}, {"interior", std::move(interior)}, {"value", value}});
 }
 
 Var pad(Var x, Ints before, Ints after, double value) { return pad(x, to_shape(before), to_shape(after), value); }
@@ -145,7 +150,10 @@ const OpDef op_concat = {
       return gradients;
     },
     .samples = []() -> std::vector<Sample> {
-      return {{{{kF, {2}}, {kF, {3}}}, {{"axis", int64_t{0}}}}, {{{kF, {2, 3}}, {kF, {2, 1}}, {kF, {2, 4}}}, {{"axis", int64_t{1}}}}, {{{kF, {0, 2}}, {kF, {3, 2}}}, {{"axis", int64_t{0}}}}, {{{kF, {2, 2}}}, {{"axis", int64_t{1}}}}};
+      return {{{{kF, {2}}, {kF, {3}}}, {{"axis", int64_t{0}}}},
+              {{{kF, {2, 3}}, {kF, {2, 1}}, {kF, {2, 4}}}, {{"axis", int64_t{1}}}},
+              {{{kF, {0, 2}}, {kF, {3, 2}}}, {{"axis", int64_t{0}}}},
+              {{{kF, {2, 2}}}, {{"axis", int64_t{1}}}}};
     },
 };
 

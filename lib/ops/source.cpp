@@ -13,9 +13,11 @@ std::vector<AttrSpec> declared_attrs() {
 
 }  // namespace
 
-const OpDef op_input = {.name = "input", .kind = OpKind::kSource, .attrs = declared_attrs(), .infer = infer_declared, .no_gradient = "source"};
+const OpDef op_input = {
+    .name = "input", .kind = OpKind::kSource, .attrs = declared_attrs(), .infer = infer_declared, .no_gradient = "source"};
 
-const OpDef op_parameter = {.name = "parameter", .kind = OpKind::kSource, .attrs = declared_attrs(), .infer = infer_declared, .no_gradient = "source"};
+const OpDef op_parameter = {
+    .name = "parameter", .kind = OpKind::kSource, .attrs = declared_attrs(), .infer = infer_declared, .no_gradient = "source"};
 
 const OpDef op_constant = {
     .name = "constant",

@@ -90,7 +90,8 @@ Program fuse(const Program& program, const AcceptsNode& accepts) {
       return outputs;
     };
     const std::optional<Epilogue> match = match_epilogue(matcher, call.node);
-    if (!match || (call.node.op == &op_add && waits_for_activation(matcher, call.old_value.node))) return keep(copy_node(call.graph, call.node, call.inputs));
+    if (!match || (call.node.op == &op_add && waits_for_activation(matcher, call.old_value.node)))
+      return keep(copy_node(call.graph, call.node, call.inputs));
     std::vector<Var> operands;
     for (Value v : match->core->inputs) operands.push_back({&call.graph, {moved[v.node].node, v.index}});
     operands.push_back({&call.graph, {moved[match->bias.node].node, match->bias.index}});

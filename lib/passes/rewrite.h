@@ -11,10 +11,10 @@
 namespace dl {
 
 struct RewriteCall {
-  Graph& graph;              // the new graph
-  const Node& node;          // the old node
-  Value old_value;           // its output 0
-  std::vector<Var> inputs;   // its operands, already rewritten
+  Graph& graph;             // the new graph
+  const Node& node;         // the old node
+  Value old_value;          // its output 0
+  std::vector<Var> inputs;  // its operands, already rewritten
 };
 
 // The replacement's outputs (one per output of the node), or empty to keep the node as it is.

@@ -26,8 +26,8 @@ bool is_constant(Var x, double value) {
 // The elementwise table on known scalars, in double.
 namespace scalar_table {
 using T = double;
-using std::abs, std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::ceil, std::cos, std::cosh, std::erf, std::exp,
-    std::expm1, std::floor, std::log, std::log1p, std::nearbyint, std::pow, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
+using std::abs, std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::ceil, std::cos, std::cosh, std::erf,
+    std::exp, std::expm1, std::floor, std::log, std::log1p, std::nearbyint, std::pow, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
 double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 

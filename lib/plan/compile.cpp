@@ -137,7 +137,9 @@ class Compiler {
     step.threads = choose_threads(step.flops, step.bytes);
     {
       const ThreadScope threads(step.threads);
-      const auto select = [&] { return select_kernel(backend_, {*node.op, node.attrs, inputs, outputs, backend_.layouts(), options_.strict}, options_); };
+      const auto select = [&] {
+        return select_kernel(backend_, {*node.op, node.attrs, inputs, outputs, backend_.layouts(), options_.strict}, options_);
+      };
       Selected selected = select();
       if (!selected.kernel) {  // no row takes the layouts at hand; the legal Program promises one for plain operands
         for (OperandType& t : inputs) t.layout = kPlain;
@@ -172,7 +174,8 @@ class Compiler {
     step.flops = flops_of(*node.op, {node.attrs, inputs, node.types});
     if (node.op->kind == OpKind::kView) return;
     for (const std::vector<TensorType>* types : {&std::as_const(inputs), &node.types})
-      for (const TensorType& t : *types) step.bytes += static_cast<double>(element_count(t.shape).value()) * static_cast<double>(size_of(t.dtype));
+      for (const TensorType& t : *types)
+        step.bytes += static_cast<double>(element_count(t.shape).value()) * static_cast<double>(size_of(t.dtype));
   }
 
   // The value in that layout: itself, or a copy made once for all who want it.
@@ -234,7 +237,10 @@ class Compiler {
       value_of({i, static_cast<uint32_t>(k)}) = slot;
     }
     DL_CHECK(std::all_of(step.inputs.begin(), step.inputs.end(),
-                         [&](int v) { return plan_.values[static_cast<size_t>(v)].type.dtype == plan_.values[static_cast<size_t>(step.inputs[0])].type.dtype; }),
+                         [&](int v) {
+                           return plan_.values[static_cast<size_t>(v)].type.dtype ==
+                                  plan_.values[static_cast<size_t>(step.inputs[0])].type.dtype;
+                         }),
              "a bucket holds one element type");
     groups_.push_back(step.inputs);
     const int ticket = step.ticket;
@@ -314,7 +320,7 @@ class Compiler {
   std::vector<int> uses_;                // by node
   std::map<std::pair<int, LayoutId>, int> reordered_;
   std::vector<std::vector<int>> groups_;
-  std::map<int, int> pending_;           // PlanValue -> ticket of the reduction under way on it
+  std::map<int, int> pending_;  // PlanValue -> ticket of the reduction under way on it
   std::map<int, std::vector<int>> waits_;
   std::vector<PlacedUpdate> updates_;
   int tickets_ = 0;
@@ -331,7 +337,8 @@ Selected select_kernel(Backend& backend, const NodeView& node, const CompileOpti
   return {};
 }
 
-Compiled compile(const Program& program, const Bindings& bindings, Backend& backend, const CompileOptions& options, std::vector<PassTrace>* trace) {
+Compiled compile(const Program& program, const Bindings& bindings, Backend& backend, const CompileOptions& options,
+                 std::vector<PassTrace>* trace) {
   const AcceptsNode accepts = [&](const Node& node, const Graph& graph) {
     if (node.op == &op_all_reduce) return true;
     std::vector<OperandType> inputs, outputs;

@@ -10,8 +10,8 @@
 namespace dl {
 
 struct CompileOptions {
-  bool strict = false;      // deterministic: strict; bits independent of the thread count
-  int ranks = 1;            // 1: all_reduce is the identity
+  bool strict = false;          // deterministic: strict; bits independent of the thread count
+  int ranks = 1;                // 1: all_reduce is the identity
   bool reference_only = false;  // tests: only kernels named "reference"
 };
 

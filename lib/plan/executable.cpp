@@ -45,10 +45,18 @@ Executable::~Executable() {
 void* Executable::address(const PlanValue& value) const {
   char* base = nullptr;
   switch (value.storage) {
-    case Storage::kArena: base = static_cast<char*>(arena_); break;
-    case Storage::kStatic: base = static_cast<char*>(static_); break;
-    case Storage::kParameter: base = static_cast<char*>(parameters_[value.index]); break;
-    case Storage::kInput: base = static_cast<char*>(staged_[value.index]); break;
+    case Storage::kArena:
+      base = static_cast<char*>(arena_);
+      break;
+    case Storage::kStatic:
+      base = static_cast<char*>(static_);
+      break;
+    case Storage::kParameter:
+      base = static_cast<char*>(parameters_[value.index]);
+      break;
+    case Storage::kInput:
+      base = static_cast<char*>(staged_[value.index]);
+      break;
   }
   return base + value.offset;
 }
@@ -63,7 +71,8 @@ void Executable::bind_operands() {
     for (int v : step.outputs) o.outputs.push_back(address(plan.values[static_cast<size_t>(v)]));
     o.workspace = static_cast<char*>(arena_) + step.workspace_offset;
     if (step.kind == StepKind::kStartReduce) {
-      const PlanValue &first = plan.values[static_cast<size_t>(step.inputs.front())], &last = plan.values[static_cast<size_t>(step.inputs.back())];
+      const PlanValue &first = plan.values[static_cast<size_t>(step.inputs.front())],
+                      &last = plan.values[static_cast<size_t>(step.inputs.back())];
       o.reduce_dtype = first.type.dtype;
       o.reduce_count = (last.offset + last.bytes - first.offset) / size_of(first.type.dtype);
     }
@@ -73,9 +82,10 @@ void Executable::bind_operands() {
 void Executable::set_input(size_t k, const Tensor& tensor) {
   const Plan& plan = compiled_.plan;
   const OperandType& type = plan.values[static_cast<size_t>(plan.inputs.at(k))].type;
-  DL_CHECK(tensor.dtype() == type.dtype && tensor.dims() == type.dims,
-           fmt::format("input '{}' is {}{}, the plan wants {}{}", compiled_.program.inputs[k].name, name_of(tensor.dtype()),
-                       to_string(std::span<const int64_t>(tensor.dims())), name_of(type.dtype), to_string(std::span<const int64_t>(type.dims))));
+  DL_CHECK(
+      tensor.dtype() == type.dtype && tensor.dims() == type.dims,
+      fmt::format("input '{}' is {}{}, the plan wants {}{}", compiled_.program.inputs[k].name, name_of(tensor.dtype()),
+                  to_string(std::span<const int64_t>(tensor.dims())), name_of(type.dtype), to_string(std::span<const int64_t>(type.dims))));
   if (!backend_.is_host()) {
     backend_.copy_to_device(staged_[k], tensor.raw(), tensor.bytes());
     return;
@@ -98,11 +108,15 @@ void Executable::run_step(size_t s) {
     case StepKind::kKernel:
       if (!step.kernel->is_view) step.kernel->run({o.inputs, o.outputs, o.workspace});
       break;
-    case StepKind::kCopy: backend_.copy_on_device(o.outputs[0], o.inputs[0], compiled_.plan.values[static_cast<size_t>(step.inputs[0])].bytes); break;
+    case StepKind::kCopy:
+      backend_.copy_on_device(o.outputs[0], o.inputs[0], compiled_.plan.values[static_cast<size_t>(step.inputs[0])].bytes);
+      break;
     case StepKind::kStartReduce:
       collectives_->start_all_reduce(step.ticket, const_cast<void*>(o.inputs[0]), o.reduce_count, o.reduce_dtype, step.mean);
       break;
-    case StepKind::kWaitReduce: collectives_->wait(step.ticket); break;
+    case StepKind::kWaitReduce:
+      collectives_->wait(step.ticket);
+      break;
   }
 }
 
@@ -156,6 +170,8 @@ double Executable::scalar_output(size_t k) const {
   return output(k).at(0);
 }
 
-const void* Executable::output_data(size_t k) const { return address(compiled_.plan.values[static_cast<size_t>(compiled_.plan.outputs.at(k))]); }
+const void* Executable::output_data(size_t k) const {
+  return address(compiled_.plan.values[static_cast<size_t>(compiled_.plan.outputs.at(k))]);
+}
 
 }  // namespace dl

@@ -28,8 +28,8 @@ class Executable {
   void run();
   // Calls `observe(step, seconds)` after each step, synchronised.
   void run_profiled(const std::function<void(const Step&, double)>& observe);
-  Tensor output(size_t k) const;               // a copy, on the host
-  double scalar_output(size_t k) const;        // an output of one element, without allocating
+  Tensor output(size_t k) const;         // a copy, on the host
+  double scalar_output(size_t k) const;  // an output of one element, without allocating
   // The output's bytes where the device is the host.
   const void* output_data(size_t k) const;
 
@@ -49,12 +49,12 @@ class Executable {
   Collectives* collectives_;
   void* arena_ = nullptr;
   void* static_ = nullptr;
-  std::vector<Tensor> inputs_;           // keeps host inputs alive
-  std::vector<void*> staged_;            // device copies of inputs where the device is not the host
+  std::vector<Tensor> inputs_;  // keeps host inputs alive
+  std::vector<void*> staged_;   // device copies of inputs where the device is not the host
   std::vector<void*> parameters_;
-  std::vector<Operands> operands_;       // per step
+  std::vector<Operands> operands_;  // per step
   std::vector<size_t> dynamic_steps_, static_steps_;
-  uint64_t static_version_ = UINT64_MAX; // of the store, when the static steps ran
+  uint64_t static_version_ = UINT64_MAX;  // of the store, when the static steps ran
   int default_threads_;
 };
 

@@ -34,9 +34,9 @@ Placement place_blocks(std::span<const Block> blocks) {
     if (!found) best_offset = end;
     result.offsets[index] = best_offset;
     result.arena_bytes = std::max(result.arena_bytes, best_offset + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), index,
-                                   [&](size_t a, size_t b) { return result.offsets[a] < result.offsets[b]; }),
-                  index);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), index, [&](size_t a, size_t b) { return result.offsets[a] < result.offsets[b]; }),
+        index);
   }
   return result;
 }

@@ -20,8 +20,9 @@ void ParameterStore::set(const std::string& name, const Tensor& value) {
     it = entries_.emplace(name, Entry{value.dtype(), value.dims(), backend_.allocate(value.bytes()), value.bytes()}).first;
   } else {
     DL_CHECK(it->second.dtype == value.dtype() && it->second.dims == value.dims(),
-             fmt::format("parameter '{}' is {}{}, not {}{}", name, name_of(it->second.dtype), to_string(std::span<const int64_t>(it->second.dims)),
-                         name_of(value.dtype()), to_string(std::span<const int64_t>(value.dims()))));
+             fmt::format("parameter '{}' is {}{}, not {}{}", name, name_of(it->second.dtype),
+                         to_string(std::span<const int64_t>(it->second.dims)), name_of(value.dtype()),
+                         to_string(std::span<const int64_t>(value.dims()))));
   }
   backend_.copy_to_device(it->second.memory, value.raw(), value.bytes());
   touch();

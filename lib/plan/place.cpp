@@ -66,7 +66,8 @@ class Placer {
 
   // Does the kernel of `step` allow output `out` over one of its inputs with the root `wanted`?
   static bool allows(const Step& step, size_t out, size_t in) {
-    return std::find(step.kernel->in_place.begin(), step.kernel->in_place.end(), std::pair(static_cast<int>(out), static_cast<int>(in))) != step.kernel->in_place.end();
+    return std::find(step.kernel->in_place.begin(), step.kernel->in_place.end(), std::pair(static_cast<int>(out), static_cast<int>(in))) !=
+           step.kernel->in_place.end();
   }
 
   bool other_input_shares(const Step& step, size_t in) {
@@ -198,6 +199,8 @@ class Placer {
 
 }  // namespace
 
-void place(Plan& plan, const std::vector<std::vector<int>>& groups, const std::vector<PlacedUpdate>& updates) { Placer(plan, groups).run(updates); }
+void place(Plan& plan, const std::vector<std::vector<int>>& groups, const std::vector<PlacedUpdate>& updates) {
+  Placer(plan, groups).run(updates);
+}
 
 }  // namespace dl

@@ -35,11 +35,11 @@ struct Step {
   std::vector<int> inputs, outputs;  // PlanValues
   std::string op, scope, row, detail;
   double flops = 0, bytes = 0;
-  int threads = 0;                   // 0: all
-  int ticket = -1;                   // of a reduction
+  int threads = 0;  // 0: all
+  int ticket = -1;  // of a reduction
   bool mean = false;
   size_t workspace_bytes = 0, workspace_offset = 0;
-  bool is_static = false;            // depends on constants (and unchanging parameters) only: runs when those change
+  bool is_static = false;  // depends on constants (and unchanging parameters) only: runs when those change
 };
 
 // A constant to be copied into the static area once.
@@ -56,7 +56,7 @@ struct Plan {
   size_t arena_bytes = 0, static_bytes = 0, unshared_bytes = 0;  // unshared: what the arena would need without reuse
 };
 
-std::string to_text(const Plan& plan, const Program& program);         // --explain plan
-std::string memory_text(const Plan& plan);                             // --explain memory
+std::string to_text(const Plan& plan, const Program& program);  // --explain plan
+std::string memory_text(const Plan& plan);                      // --explain memory
 
 }  // namespace dl

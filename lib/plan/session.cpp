@@ -6,7 +6,8 @@ namespace dl {
 
 void match_shape(const std::string& input_name, const Shape& shape, const Dims& dims, Bindings& bindings) {
   const auto mismatch = [&] {
-    return UserError(fmt::format("input '{}' has shape {}, the model takes {}", input_name, to_string(std::span<const int64_t>(dims)), to_string(shape)));
+    return UserError(fmt::format("input '{}' has shape {}, the model takes {}", input_name, to_string(std::span<const int64_t>(dims)),
+                                 to_string(shape)));
   };
   if (shape.size() != dims.size()) throw mismatch();
   for (size_t i = 0; i < dims.size(); ++i) {
@@ -34,7 +35,8 @@ Executable& Session::prepare(size_t program, const std::vector<Tensor>& inputs) 
       const TensorType& type = p.graph.type(p.inputs[k].value);
       match_shape(p.inputs[k].name, type.shape, inputs[k].dims(), bindings);
       if (type.dtype != inputs[k].dtype())
-        throw UserError(fmt::format("input '{}' is {}, the model takes {}", p.inputs[k].name, name_of(inputs[k].dtype()), name_of(type.dtype)));
+        throw UserError(
+            fmt::format("input '{}' is {}, the model takes {}", p.inputs[k].name, name_of(inputs[k].dtype()), name_of(type.dtype)));
     }
     plan = std::make_unique<Executable>(compile(p, bindings, backend_, options_), backend_, store_, collectives_);
   }

@@ -68,8 +68,7 @@ struct Dim::Table {
       const int64_t magnitude = coefficient < 0 ? -coefficient : coefficient;
       text += text.empty() ? (coefficient < 0 ? "-" : "") : (coefficient < 0 ? " - " : " + ");
       if (monomial.empty() || magnitude != 1) text += std::to_string(magnitude);
-      for (size_t i = 0; i < monomial.size(); ++i)
-        text += (i || magnitude != 1 ? "*" : "") + atoms[static_cast<size_t>(monomial[i])].name;
+      for (size_t i = 0; i < monomial.size(); ++i) text += (i || magnitude != 1 ? "*" : "") + atoms[static_cast<size_t>(monomial[i])].name;
     }
     return text.empty() ? "0" : text;
   }

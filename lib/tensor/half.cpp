@@ -29,7 +29,7 @@ float16 to_float16(float value) {
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7e00u)};
   if (magnitude >= 0x477ff000u) return {static_cast<uint16_t>(sign | 0x7c00u)};  // rounds to 65536 or more
-  if (magnitude < 0x38800000u) {  // below 2^-14: a multiple of 2^-24
+  if (magnitude < 0x38800000u) {                                                 // below 2^-14: a multiple of 2^-24
     const auto steps = static_cast<uint16_t>(std::nearbyint(std::ldexp(std::fabs(value), 24)));
     return {static_cast<uint16_t>(sign | steps)};
   }

@@ -8,7 +8,10 @@ namespace dl {
 struct float16 {
   uint16_t bits;
 };
-template <> struct DTypeOf<float16> { static constexpr DType value = DType::kFloat16; };
+template <>
+struct DTypeOf<float16> {
+  static constexpr DType value = DType::kFloat16;
+};
 
 float to_float(float16 value);
 float16 to_float16(float value);  // nearest even; overflow to infinity; subnormals kept

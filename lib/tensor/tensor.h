@@ -22,7 +22,7 @@ std::string to_string(std::span<const int64_t> dims);  // "[2, 3]"
 
 class Tensor {
  public:
-  Tensor() = default;  // float32, shape [0], no data
+  Tensor() = default;              // float32, shape [0], no data
   Tensor(DType dtype, Dims dims);  // zero-filled
 
   template <class T>
@@ -60,10 +60,10 @@ class Tensor {
     return {data<T>(), static_cast<size_t>(size_)};
   }
 
-  double at(int64_t index) const;       // any dtype, row-major index
+  double at(int64_t index) const;  // any dtype, row-major index
   void set(int64_t index, double value);
-  Tensor cast(DType dtype) const;       // value conversion; shares memory when the type is the same
-  Tensor reshaped(Dims dims) const;     // same elements, shared memory
+  Tensor cast(DType dtype) const;    // value conversion; shares memory when the type is the same
+  Tensor reshaped(Dims dims) const;  // same elements, shared memory
   Tensor clone() const;
   // Rows [begin, end) of the first axis, copied.
   Tensor rows(int64_t begin, int64_t end) const;

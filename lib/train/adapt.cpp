@@ -55,7 +55,8 @@ void adapt(const RunSpec& spec, const AdaptRequest& request, const DatasetPtr& t
       if (axis < 0) axis += values.rank();
     gather(values, axes, moments);
   }
-  Tensor mean(parameters.dtype(request.mean), parameters.dims(request.mean)), variance(parameters.dtype(request.variance), parameters.dims(request.variance));
+  Tensor mean(parameters.dtype(request.mean), parameters.dims(request.mean)),
+      variance(parameters.dtype(request.variance), parameters.dims(request.variance));
   for (int64_t i = 0; i < mean.size(); ++i) {
     const double m = moments.sum[static_cast<size_t>(i)] / static_cast<double>(moments.count);
     mean.set(i, m);

@@ -41,7 +41,8 @@ LogAccumulator::LogAccumulator(const Model& model, const std::vector<std::vector
       metrics_.push_back({o, metric_log_name(m, output_names_[o], output_names_.size()), make_metric(m, targets[o], predictions[o])});
 }
 
-void LogAccumulator::add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions, int64_t samples) {
+void LogAccumulator::add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets,
+                         std::span<const Tensor> predictions, int64_t samples) {
   const auto weight = static_cast<double>(samples);
   sums_[0] += weight;
   sums_[1] += loss * weight;
@@ -95,8 +96,8 @@ std::vector<Tensor> read_predictions(const Executable& run, size_t first_output,
   return predictions;
 }
 
-Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics, const Precision& precision,
-                     Session& session, Communicator& communicator)
+Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
+                     const Precision& precision, Session& session, Communicator& communicator)
     : model_(model),
       losses_(losses),
       metrics_(metrics),
@@ -107,12 +108,14 @@ Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, 
       predictions_(prediction_types(program_.program)),
       id_(session.add(program_.program)) {}
 
-std::optional<Logs> Evaluator::run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch, ConfusionMatrix* confusion) {
+std::optional<Logs> Evaluator::run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch,
+                                   ConfusionMatrix* confusion) {
   const Feed feed(model_, precision_, program_.targets, dataset->fields());
   const size_t outputs = model_.outputs.size(), stride = outputs > 1 ? 2 : 1, first = outputs > 1 ? 2 : 1;
   if (confusion) {
     *confusion = {};
-    if (outputs == 1 && program_.targets[0].shape.size() == predictions_[0].shape.size() - (losses_[0].loss.def && losses_[0].loss.def->sparse ? 1 : 0))
+    if (outputs == 1 &&
+        program_.targets[0].shape.size() == predictions_[0].shape.size() - (losses_[0].loss.def && losses_[0].loss.def->sparse ? 1 : 0))
       confusion->class_names = dataset->fields()[feed.targets()[0].field].classes;
     confusion->counts.assign(confusion->size() * confusion->size(), 0);
   }

@@ -22,9 +22,11 @@ namespace dl {
 // Mean loss (and of each output) and metrics, gathered batch by batch; sums over ranks merge. Used while training too.
 class LogAccumulator {
  public:
-  LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics, const std::vector<TensorType>& targets, const std::vector<TensorType>& predictions);
+  LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics, const std::vector<TensorType>& targets,
+                 const std::vector<TensorType>& predictions);
   // Output losses may be empty (one output). Targets and predictions: one tensor per output.
-  void add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions, int64_t samples);
+  void add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions,
+           int64_t samples);
   Logs logs() const;  // loss, <output>_loss, metrics
   void reset();
   void merge(Communicator& communicator);  // the sums of all ranks, on every rank
@@ -46,12 +48,13 @@ class Evaluator {
  public:
   // References are kept. `preprocessing` undoes target scaling for nothing but the caller's own use; losses are on scaled values,
   // as in training.
-  Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics, const Precision& precision,
-            Session& session, Communicator& communicator);
+  Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
+            const Precision& precision, Session& session, Communicator& communicator);
 
   using Watch = std::function<bool(int64_t done, int64_t total)>;  // after each batch; false: give up
   // Logs without prefix; nullopt when `watch` gave up. `confusion` (may be null) is filled for a single class target.
-  std::optional<Logs> run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch = {}, ConfusionMatrix* confusion = nullptr);
+  std::optional<Logs> run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch = {},
+                          ConfusionMatrix* confusion = nullptr);
 
   const TrainingProgram& program() const { return program_; }
 

@@ -51,13 +51,21 @@ std::vector<ConfigKey> adam_keys() {
   return {beta1, beta2, float_key("epsilon", 1e-7, 0), unsupported_key("amsgrad", spec::Node::boolean(false))};
 }
 
-const OptimizerDef optimizer_sgd = {"SGD", "Gradient descent, with momentum and Nesterov's variant on request.",
-                                    {float_key("momentum", 0, 0, 1), bool_key("nesterov", false)}, 0.01, 0, update_sgd};
+const OptimizerDef optimizer_sgd = {"SGD",
+                                    "Gradient descent, with momentum and Nesterov's variant on request.",
+                                    {float_key("momentum", 0, 0, 1), bool_key("nesterov", false)},
+                                    0.01,
+                                    0,
+                                    update_sgd};
 const OptimizerDef optimizer_adam = {"Adam", "Adaptive moment estimation.", adam_keys(), 0.001, 0, update_adam};
 const OptimizerDef optimizer_adamw = {"AdamW", "Adam with decoupled weight decay.", adam_keys(), 0.001, 0.004, update_adam};
 const OptimizerDef optimizer_rmsprop = {
-    "RMSprop", "Divides by a moving root mean square of the gradient.",
-    {float_key("rho", 0.9, 0, 1), float_key("momentum", 0, 0, 1), float_key("epsilon", 1e-7, 0), bool_key("centered", false)}, 0.001, 0, update_rmsprop};
+    "RMSprop",
+    "Divides by a moving root mean square of the gradient.",
+    {float_key("rho", 0.9, 0, 1), float_key("momentum", 0, 0, 1), float_key("epsilon", 1e-7, 0), bool_key("centered", false)},
+    0.001,
+    0,
+    update_rmsprop};
 
 const OptimizerDef* const kOptimizers[] = {
 #define DL_OPTIMIZER(name) &optimizer_##name,

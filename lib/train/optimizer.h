@@ -29,7 +29,7 @@ struct OptimizerCall {
 struct OptimizerDef {
   const char* class_name;
   const char* summary;
-  std::vector<ConfigKey> keys;        // besides those of every optimizer: learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm
+  std::vector<ConfigKey> keys;  // besides those of every optimizer: learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm
   double default_learning_rate;
   double default_weight_decay = 0;
   Var (*update)(const OptimizerCall& call);  // the new parameter

@@ -129,7 +129,8 @@ std::string final_numbers(const ReportData& data) {
     table.rows.push_back(std::move(row));
   }
   std::string note = validation ? "Training and validation at the last epoch" : "Training at the last epoch";
-  if (best) note += fmt::format("; epoch {} is the best{}", best->epoch + 1, data.monitor.empty() ? "" : " by " + escape_html(data.monitor));
+  if (best)
+    note += fmt::format("; epoch {} is the best{}", best->epoch + 1, data.monitor.empty() ? "" : " by " + escape_html(data.monitor));
   return render_table(table) + "<p class=\"note\">" + note + ".</p>\n";
 }
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "layers/summary.h"
-#include "train/progress.h"
 #include "spec/yaml.h"
+#include "train/progress.h"
 
 namespace dl {
 namespace {
@@ -17,11 +17,12 @@ std::string shapes_text(const std::vector<Shape>& shapes) {
 
 }  // namespace
 
-ReportData make_report(const RunSpec& spec, const RunState& state, const std::vector<std::pair<std::string, std::string>>& facts, const TrainOutcome& outcome,
-                       const std::optional<ReportEvaluation>& evaluation, const std::optional<ConfusionMatrix>& confusion) {
+ReportData make_report(const RunSpec& spec, const RunState& state, const std::vector<std::pair<std::string, std::string>>& facts,
+                       const TrainOutcome& outcome, const std::optional<ReportEvaluation>& evaluation,
+                       const std::optional<ConfusionMatrix>& confusion) {
   ReportData report;
   report.title = spec.name;
-  report.status = outcome.interrupted ? fmt::format("interrupted ({}); resumable", outcome.stop_reason)
+  report.status = outcome.interrupted           ? fmt::format("interrupted ({}); resumable", outcome.stop_reason)
                   : outcome.stop_reason.empty() ? "finished"
                                                 : "stopped early: " + outcome.stop_reason;
   report.succeeded = !outcome.interrupted;
@@ -36,7 +37,9 @@ ReportData make_report(const RunSpec& spec, const RunState& state, const std::ve
   report.facts.emplace_back("steps", std::to_string(outcome.steps));
   report.facts.emplace_back("training time", format_duration(outcome.seconds));
   const ModelSummary summary = summarize(spec.model, {{"batch", 1}}, spec.training.precision);
-  for (const SummaryRow& row : summary.rows) report.layers.push_back({row.name, row.class_name, shapes_text(row.outputs), row.parameters, fmt::format("{}", fmt::join(row.inputs, ", "))});
+  for (const SummaryRow& row : summary.rows)
+    report.layers.push_back(
+        {row.name, row.class_name, shapes_text(row.outputs), row.parameters, fmt::format("{}", fmt::join(row.inputs, ", "))});
   report.trainable_parameters = summary.trainable_parameters;
   report.fixed_parameters = summary.parameters - summary.trainable_parameters;
   report.config_yaml = spec::to_yaml(spec.resolved);

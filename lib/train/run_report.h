@@ -9,7 +9,8 @@
 
 namespace dl {
 
-ReportData make_report(const RunSpec& spec, const RunState& state, const std::vector<std::pair<std::string, std::string>>& facts, const TrainOutcome& outcome,
-                       const std::optional<ReportEvaluation>& evaluation, const std::optional<ConfusionMatrix>& confusion);
+ReportData make_report(const RunSpec& spec, const RunState& state, const std::vector<std::pair<std::string, std::string>>& facts,
+                       const TrainOutcome& outcome, const std::optional<ReportEvaluation>& evaluation,
+                       const std::optional<ConfusionMatrix>& confusion);
 
 }  // namespace dl

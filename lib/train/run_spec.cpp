@@ -39,14 +39,16 @@ CallbackContext callback_context(const RunSpec& spec) {
   for (size_t o = 0; o < outputs.size(); ++o) {
     if (outputs.size() > 1) context.logs.push_back({outputs[o] + "_loss", Direction::kDown});
     if (o < spec.training.metrics.size())
-      for (const MetricSpec& m : spec.training.metrics[o]) context.logs.push_back({metric_log_name(m, outputs[o], outputs.size()), m.direction()});
+      for (const MetricSpec& m : spec.training.metrics[o])
+        context.logs.push_back({metric_log_name(m, outputs[o], outputs.size()), m.direction()});
   }
   context.has_validation = spec.data.validation.source || spec.data.validation.split;
   context.constant_learning_rate = spec.training.schedule.def == nullptr || spec.training.schedule.is_constant();
   return context;
 }
 
-void read_training(const spec::Node* node, const spec::Place& file_place, RunSpec& spec, const std::string& base_dir, spec::Problems& problems) {
+void read_training(const spec::Node* node, const spec::Place& file_place, RunSpec& spec, const std::string& base_dir,
+                   spec::Problems& problems) {
   TrainingSpec& t = spec.training;
   spec::Node none;
   none.set_place(file_place);
@@ -64,7 +66,9 @@ void read_training(const spec::Node* node, const spec::Place& file_place, RunSpe
   static const spec::Node kAdam = spec::Node::string("adam");
   const spec::Node* optimizer = reader.get("optimizer");
   t.optimizer = read_optimizer(optimizer && !optimizer->is_null() ? *optimizer : kAdam, "training.optimizer", problems);
-  if (t.optimizer.def) t.schedule = read_schedule(t.optimizer.learning_rate, "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
+  if (t.optimizer.def)
+    t.schedule = read_schedule(t.optimizer.learning_rate,
+                               "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
   const spec::Node* metrics = reader.get("metrics");
   t.metrics.resize(outputs.size());
   if (has_outputs && metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
@@ -86,7 +90,8 @@ void read_training(const spec::Node* node, const spec::Place& file_place, RunSpe
   const std::string policy = reader.get_choice("on_nan", kPolicies, "stop");
   t.on_nan = policy == "skip" ? NanPolicy::kSkip : policy == "rollback" ? NanPolicy::kRollback : NanPolicy::kStop;
   t.initial_weights = reader.get_string("initial_weights", "");
-  if (!t.initial_weights.empty() && t.initial_weights[0] != '/' && !base_dir.empty()) t.initial_weights = base_dir + "/" + t.initial_weights;
+  if (!t.initial_weights.empty() && t.initial_weights[0] != '/' && !base_dir.empty())
+    t.initial_weights = base_dir + "/" + t.initial_weights;
   t.checkpoints = read_checkpoints(reader.get("checkpoints"), "training.checkpoints", problems);
   t.log_steps = reader.get_bool("log_steps", false);
   if (const spec::Node* callbacks = reader.get("callbacks")) t.callbacks = *callbacks;
@@ -102,7 +107,9 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   spec::Problems problems;
   spec::Reader reader(root, "", problems);
   if (const spec::Node* model = reader.get("model"); model && !model->is_null()) {
-    spec.model_tree = model->is_string() ? spec::load_yaml(std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string()) : *model;
+    spec.model_tree = model->is_string()
+                          ? spec::load_yaml(std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string())
+                          : *model;
     spec.model = parse_model(spec.model_tree.is_string() ? *model : spec.model_tree, base_dir, problems);
   } else {
     reader.report("model", "required key is missing: the path of a model file, or the model itself");
@@ -125,7 +132,8 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
 
 std::vector<std::unique_ptr<Callback>> make_callbacks(const RunSpec& spec) {
   spec::Problems problems;
-  std::vector<std::unique_ptr<Callback>> callbacks = read_callbacks(spec.training.callbacks, "training.callbacks", callback_context(spec), problems);
+  std::vector<std::unique_ptr<Callback>> callbacks =
+      read_callbacks(spec.training.callbacks, "training.callbacks", callback_context(spec), problems);
   problems.throw_if_any();
   return callbacks;
 }

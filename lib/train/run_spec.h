@@ -20,10 +20,10 @@ namespace dl {
 enum class NanPolicy { kStop, kSkip, kRollback };
 
 struct CheckpointPolicy {
-  int64_t epochs = 1;   // every so many epochs; 0: never for this reason
-  int64_t steps = 0;    // every so many steps
-  double seconds = 0;   // at least this often
-  int64_t keep = 3;     // newest ones kept; the best is kept besides
+  int64_t epochs = 1;          // every so many epochs; 0: never for this reason
+  int64_t steps = 0;           // every so many steps
+  double seconds = 0;          // at least this often
+  int64_t keep = 3;            // newest ones kept; the best is kept besides
   bool stop_on_error = false;  // a checkpoint that cannot be written ends the run (exit 4); else a warning, and training goes on
 };
 
@@ -32,23 +32,23 @@ struct TrainingSpec {
   Optimizer optimizer;
   Schedule schedule;
   std::vector<std::vector<MetricSpec>> metrics;  // per model output
-  spec::Node callbacks;            // validated; make_callbacks builds them, one set per rank
+  spec::Node callbacks;                          // validated; make_callbacks builds them, one set per rank
   int64_t batch_size = 32;
   int64_t epochs = 1;
   int64_t seed = 0;
   Precision precision;
-  bool strict = false;            // deterministic: strict
+  bool strict = false;  // deterministic: strict
   int64_t microbatches = 0;
   NanPolicy on_nan = NanPolicy::kStop;
-  std::string initial_weights;    // a checkpoint or .npz by parameter name; "" = initialisers
+  std::string initial_weights;  // a checkpoint or .npz by parameter name; "" = initialisers
   CheckpointPolicy checkpoints;
-  bool log_steps = false;         // metrics.jsonl gets a line per step
+  bool log_steps = false;  // metrics.jsonl gets a line per step
 };
 
 struct RunSpec {
-  std::string name;      // of the file, without folder and suffix
-  spec::Node resolved;   // the file with overrides, variables and defaults; what --print-config writes
-  spec::Node model_tree; // what `model` was parsed from: the content of the model file, or the map in the run file
+  std::string name;       // of the file, without folder and suffix
+  spec::Node resolved;    // the file with overrides, variables and defaults; what --print-config writes
+  spec::Node model_tree;  // what `model` was parsed from: the content of the model file, or the map in the run file
   Model model;
   DataSpec data;
   bool has_data = false;

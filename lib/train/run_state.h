@@ -12,19 +12,19 @@
 namespace dl {
 
 struct RunState {
-  int64_t epoch = 0;                   // running epoch, from 0
-  int64_t batch = 0;                   // batches of it done
-  int64_t step = 0;                    // optimizer steps done
-  std::vector<double> sums;            // LogAccumulator of the running epoch; empty at its start
-  std::vector<std::string> callbacks;  // state of each, in the order of the spec
-  std::optional<double> learning_rate; // set by a callback in place of the schedule
-  double learning_rate_factor = 1;     // of rollbacks
+  int64_t epoch = 0;                    // running epoch, from 0
+  int64_t batch = 0;                    // batches of it done
+  int64_t step = 0;                     // optimizer steps done
+  std::vector<double> sums;             // LogAccumulator of the running epoch; empty at its start
+  std::vector<std::string> callbacks;   // state of each, in the order of the spec
+  std::optional<double> learning_rate;  // set by a callback in place of the schedule
+  double learning_rate_factor = 1;      // of rollbacks
   int64_t rollbacks = 0, skipped_steps = 0;
-  bool stopped = false;                // a callback ended the training
+  bool stopped = false;  // a callback ended the training
   std::string stop_reason;
   History history;
   std::optional<int64_t> best_epoch;
-  std::string preprocessing;           // YAML of what the data section learned
+  std::string preprocessing;  // YAML of what the data section learned
 };
 
 std::string to_json(const RunState& state);

@@ -216,7 +216,8 @@ class Builder {
     for (size_t o = 0; o < model_.outputs.size(); ++o) {
       std::vector<Var> losses, predictions;
       for (const Part& p : result_parts_) losses.push_back(p.output_losses[o]), predictions.push_back(p.predictions[o]);
-      if (model_.outputs.size() > 1) program().outputs.push_back({"loss:" + model_.outputs[o].name, (tree_sum(losses) * (1.0 / parts_)).value});
+      if (model_.outputs.size() > 1)
+        program().outputs.push_back({"loss:" + model_.outputs[o].name, (tree_sum(losses) * (1.0 / parts_)).value});
       program().outputs.push_back({"prediction:" + model_.outputs[o].name, concat(predictions, 0).value});
     }
   }
@@ -241,12 +242,15 @@ void check_parts(const StepOptions& o) {
   if (o.microbatches == 0) return;
   const int per_rank = o.microbatches / o.ranks;
   if (o.microbatches % o.ranks != 0 || (per_rank & (per_rank - 1)) != 0)
-    throw UserError(fmt::format("training.microbatches: {} parts over {} ranks: every rank needs the same power of two of parts (1, 2, 4, ...)", o.microbatches, o.ranks));
+    throw UserError(
+        fmt::format("training.microbatches: {} parts over {} ranks: every rank needs the same power of two of parts (1, 2, 4, ...)",
+                    o.microbatches, o.ranks));
 }
 
 }  // namespace
 
-TrainingProgram build_training_program(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer, const StepOptions& options) {
+TrainingProgram build_training_program(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer,
+                                       const StepOptions& options) {
   check_parts(options);
   return Builder(model, losses, optimizer, options).run();
 }

@@ -18,9 +18,9 @@ struct StepOptions {
   Precision precision;
   int64_t seed = 0;
   int rank = 0, ranks = 1;
-  int microbatches = 0;                    // of the global batch; 0: one per rank, whole
-  bool skip_nonfinite = false;             // nan policy skip: a step whose loss or gradients are not finite changes nothing
-  int64_t bucket_bytes = 1 << 20;          // gradients exchanged together
+  int microbatches = 0;            // of the global batch; 0: one per rank, whole
+  bool skip_nonfinite = false;     // nan policy skip: a step whose loss or gradients are not finite changes nothing
+  int64_t bucket_bytes = 1 << 20;  // gradients exchanged together
 };
 
 // Inputs, in order: the model's, the targets (one per output, "target:<output>"), then scalars of the variable type:
@@ -36,7 +36,8 @@ struct TrainingProgram {
 
 // `losses`: one per model output. Weights come first in Program::parameters, in registry order, then the optimizer's slots
 // ("dense/kernel/adam_m" style names) and "step".
-TrainingProgram build_training_program(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer, const StepOptions& options);
+TrainingProgram build_training_program(const Model& model, const std::vector<OutputLoss>& losses, const Optimizer& optimizer,
+                                       const StepOptions& options);
 
 // For evaluation: inputs and targets as above; outputs "loss" (mean, penalties left out), "loss:<output>", "prediction:<output>".
 TrainingProgram build_evaluation_program(const Model& model, const std::vector<OutputLoss>& losses, const Precision& precision);

@@ -14,16 +14,16 @@
 namespace dl {
 
 struct TrainRequest {
-  std::string resume;                      // "": start anew; "auto": newest good checkpoint if any; else a path
-  std::optional<double> max_time_seconds;  // save and stop when it is over
+  std::string resume;                                      // "": start anew; "auto": newest good checkpoint if any; else a path
+  std::optional<double> max_time_seconds;                  // save and stop when it is over
   std::vector<std::pair<std::string, std::string>> facts;  // for report and checkpoints: command, version, machine
-  bool quiet = false;                      // no progress
+  bool quiet = false;                                      // no progress
 };
 
 struct TrainOutcome {
-  bool interrupted = false;    // by a signal or the time limit, after saving: exit code 75
-  std::string stop_reason;     // "" when all epochs ran
-  Logs logs;                   // of the last epoch, then test_*
+  bool interrupted = false;  // by a signal or the time limit, after saving: exit code 75
+  std::string stop_reason;   // "" when all epochs ran
+  Logs logs;                 // of the last epoch, then test_*
   int64_t epochs = 0, steps = 0;
   double seconds = 0;
   std::string checkpoint, best_checkpoint, report;  // paths; "" when not written

@@ -18,14 +18,16 @@ TEST_CASE("casts keep values and int64 keeps its low bits") {
 }
 
 TEST_CASE("bfloat16 and float16 round to nearest even") {
-  CHECK(to_float(to_bfloat16(1.00390625f)) == 1.0f);           // halfway, even below
-  CHECK(to_float(to_bfloat16(1.01171875f)) == 1.015625f);      // halfway, even above
+  CHECK(to_float(to_bfloat16(1.00390625f)) == 1.0f);       // halfway, even below
+  CHECK(to_float(to_bfloat16(1.01171875f)) == 1.015625f);  // halfway, even above
   CHECK(std::isnan(to_float(to_bfloat16(NAN))));
-  for (uint32_t bits = 0; bits < 0x10000; ++bits) {            // every float16 survives the way through float32
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {  // every float16 survives the way through float32
     const float16 half{static_cast<uint16_t>(bits)};
     const float f = to_float(half);
-    if (std::isnan(f)) CHECK(std::isnan(to_float(to_float16(f))));
-    else CHECK(to_float16(f).bits == half.bits);
+    if (std::isnan(f))
+      CHECK(std::isnan(to_float(to_float16(f))));
+    else
+      CHECK(to_float16(f).bits == half.bits);
   }
   CHECK(to_float(to_float16(65520.0f)) == INFINITY);
   CHECK(to_float(to_float16(65519.0f)) == 65504.0f);

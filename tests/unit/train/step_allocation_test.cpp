@@ -13,7 +13,8 @@ TEST_CASE("no step but oneDNN's allocates") {
   const Model model = load_model_spec("models/digits-cnn.yaml");
   spec::Problems problems;
   const std::vector<std::string> outputs = {model.outputs[0].name};
-  const std::vector<OutputLoss> losses = read_losses(spec::Node::string("sparse_categorical_crossentropy"), nullptr, outputs, "loss", problems);
+  const std::vector<OutputLoss> losses =
+      read_losses(spec::Node::string("sparse_categorical_crossentropy"), nullptr, outputs, "loss", problems);
   const Optimizer optimizer = read_optimizer(spec::Node::string("adam"), "optimizer", problems);
   REQUIRE(problems.empty());
   const TrainingProgram step = build_training_program(model, losses, optimizer, {});
@@ -23,7 +24,8 @@ TEST_CASE("no step but oneDNN's allocates") {
   const size_t id = session.add(step.program);
   Tensor rate(DType::kFloat32, {});
   rate.set(0, 1e-3);
-  const std::vector<Tensor> batch = {Tensor(DType::kFloat32, {32, 8, 8, 1}), Tensor(step.program.graph.type(step.program.inputs[1].value).dtype, {32}), rate};
+  const std::vector<Tensor> batch = {Tensor(DType::kFloat32, {32, 8, 8, 1}),
+                                     Tensor(step.program.graph.type(step.program.inputs[1].value).dtype, {32}), rate};
   Executable& run = session.run(id, batch);
   run.run();
   int64_t steps = 0, before = 0;
