@@ -164,14 +164,18 @@ def model_file(path):
     """Input shape and layers of a file in models/, which keep to one line per layer: `- Class: {key: value, ...}`."""
     with open(path) as file:
         lines = [line.split("#")[0].rstrip() for line in file]
-    shape, layers, counts = None, [], {}
+    name, shape, layers, counts = None, None, [], {}
     for line in filter(None, lines):
-        if found := re.fullmatch(r"  \w+: \{shape: (\[.*\])\}", line):
-            shape = tuple(d if isinstance(d, int) else None for d in json.loads(found[1]))
+        if found := re.fullmatch(r"  (\w+): \{shape: (\[.*\])\}", line):
+            name, shape = found[1], tuple(d if isinstance(d, int) else None for d in json.loads(found[2]))
         elif found := re.fullmatch(r"  - (\w+):(?: (\{.*\}))?", line):
             config = json.loads(re.sub(r"(?<![\w.])(?!true\b|false\b|null\b)([A-Za-z_]\w*)", r'"\1"', found[2] or "{}"))
             base = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=.)([A-Z][a-z])", r"_\1", found[1])).replace("__", "_").lower()
             count = counts[base] = counts.get(base, -1) + 1
+            if "inputs" in config:
+                sources = config["inputs"] if isinstance(config["inputs"], list) else [config["inputs"]]
+                renamed = ["x" if s == name else s for s in sources]
+                config["inputs"] = renamed if len(renamed) > 1 else renamed[0]
             layers.append((found[1], {"name": base + (f"_{count}" if count else ""), **config}))
         elif line not in ("inputs:", "layers:"):
             raise AssertionError(f"{path}: this test cannot read: {line}")
