@@ -46,6 +46,10 @@ class Network:
             if name == "Bidirectional":
                 ((inner, inner_config),) = config["layer"].items()
                 config["layer"] = getattr(keras.layers, inner)(**inner_config)
+            for key, value in config.items():
+                if key.endswith("_regularizer") and isinstance(value, dict):  # {L2: {l2: 0.1}}
+                    ((inner, inner_config),) = value.items()
+                    config[key] = getattr(keras.regularizers, inner)(**inner_config)
             layer = layers.get(config["name"]) or getattr(keras.layers, name)(**config)
             layers[config["name"]] = layer
             if sources is None:
