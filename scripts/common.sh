@@ -16,8 +16,10 @@ step() {
   echo
   echo "=== $step_name"
 }
-# build_preset PRESET: configures when needed and builds what the preset names.
+# build_preset PRESET [cmake --build arguments]: configures when needed and builds what the preset names, or a --target.
 build_preset() {
-  if [ ! -f "build/$1/build.ninja" ]; then cmake --preset "$1"; fi
-  cmake --build --preset "$1" -j "$jobs"
+  preset=$1
+  shift
+  if [ ! -f "build/$preset/build.ninja" ]; then cmake --preset "$preset"; fi
+  cmake --build --preset "$preset" -j "$jobs" "$@"
 }

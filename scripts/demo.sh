@@ -8,7 +8,7 @@ step 'packages'
 scripts/install-deps.sh build
 
 step 'build'
-build_preset release
+build_preset release --target dltool
 
 dltool=build/release/bin/dltool
 output=runs/digits
