@@ -23,7 +23,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kGuessedSize = 32;    // of symbolic sizes other than the batch
 constexpr double kProfileShare = 0.25;  // of the time of a case, spent on the per-layer times besides
 
 struct Case {

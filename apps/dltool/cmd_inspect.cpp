@@ -22,7 +22,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<int64_t, 3> kBatchSizes = {1, 32, 128};
-constexpr int64_t kGuessedSize = 32;  // of symbolic sizes other than the batch
 
 struct MemoryRow {
   int64_t batch = 0;
@@ -187,16 +186,6 @@ std::string to_text(const LoadedModel& loaded, const Report& report) {
   for (const std::string& size : report.guessed) text += fmt::format("Size {} is taken as {}\n", safe_for_terminal(size), kGuessedSize);
   if (loaded.trained()) text += checkpoint_text(loaded);
   return text;
-}
-
-// The training step of a run file, at its batch size; else inference of one sample.
-std::string explain_file(const LoadedModel& loaded, const std::string& stage) {
-  if (loaded.kind == ModelFileKind::kRunFile) {
-    const Program program = make_training_program(loaded).program;
-    return explain(program, choose_sizes(program, loaded.run->training.batch_size, kGuessedSize), compile_options(loaded), stage);
-  }
-  const Program program = build_inference_program(loaded.model, loaded.precision());
-  return explain(program, choose_sizes(program, 1, kGuessedSize), compile_options(loaded), stage);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "dist/communicator.h"
 #include "output.h"
+#include "programs.h"
 #include "spec/yaml.h"
 #include "train/trainer.h"
 #include "version.h"
@@ -46,10 +47,14 @@ std::vector<std::pair<std::string, std::string>> run_facts(const TrainOptions& o
 }
 
 // Flags are overrides too, so that the resolved file says what was run.
-RunSpec load(const TrainOptions& options) {
+std::vector<std::string> overrides_of(const TrainOptions& options) {
   std::vector<std::string> overrides = options.overrides;
   if (options.seed) overrides.push_back("training.seed=" + std::to_string(*options.seed));
-  RunSpec spec = load_run_spec(options.run_file, overrides);
+  return overrides;
+}
+
+RunSpec load(const TrainOptions& options) {
+  RunSpec spec = load_run_spec(options.run_file, overrides_of(options));
   if (!options.output.empty()) {
     spec.output = options.output;
     spec.resolved.set("output", spec::Node::string(options.output));
@@ -106,7 +111,7 @@ ExitCode run_train(const TrainOptions& options) {
     return ExitCode::kDone;
   }
   if (!options.explain.empty()) {
-    write_stdout(explain_training(spec, options.explain));
+    write_stdout(explain_file(load_model(options.run_file, overrides_of(options)), options.explain));
     return ExitCode::kDone;
   }
   std::signal(SIGPIPE, SIG_IGN);  // a reader of stdout that goes away does not end a training

@@ -1,5 +1,8 @@
 #include "programs.h"
 
+#include "bench/random_inputs.h"
+#include "layers/build.h"
+
 namespace dl::app {
 
 TrainingProgram make_training_program(const LoadedModel& loaded) {
@@ -37,6 +40,15 @@ std::string explain(const Program& program, const Bindings& sizes, const Compile
   std::string text;
   for (const PassTrace& pass : trace) text += "== after " + pass.name + "\n" + pass.text + "\n";
   return text;
+}
+
+std::string explain_file(const LoadedModel& loaded, const std::string& stage) {
+  if (loaded.kind == ModelFileKind::kRunFile) {
+    const Program program = make_training_program(loaded).program;
+    return explain(program, choose_sizes(program, loaded.run->training.batch_size, kGuessedSize), compile_options(loaded), stage);
+  }
+  const Program program = build_inference_program(loaded.model, loaded.precision());
+  return explain(program, choose_sizes(program, 1, kGuessedSize), compile_options(loaded), stage);
 }
 
 }  // namespace dl::app

@@ -16,6 +16,11 @@ inline constexpr const char* kDefaultTraining = "mean squared error, Adam";
 TrainingProgram make_training_program(const LoadedModel& loaded);
 CompileOptions compile_options(const LoadedModel& loaded);
 
+// Sizes other than the batch that a model leaves open and a command has to choose.
+inline constexpr int64_t kGuessedSize = 32;
+
+// What --explain prints: the training step of a run file at its batch size, else inference of one sample.
+std::string explain_file(const LoadedModel& loaded, const std::string& stage);
 // "graph", "passes", "plan" or "memory".
 std::string explain(const Program& program, const Bindings& sizes, const CompileOptions& options, const std::string& stage);
 

@@ -7,9 +7,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "autodiff/gradient.h"
 #include "base/log.h"
-#include "base/philox.h"
 #include "data/npy.h"
 #include "dist/async_reducer.h"
 #include "layers/initializers.h"
@@ -275,7 +273,7 @@ class Trainer {
       if (!train_epoch()) return;
     }
     if (leader() && state_.step == last_saved_step_) return;
-    save("the end of the run", {}, /*must=*/true);
+    save("the end of the run", /*must=*/true);
   }
 
   // False when the run was interrupted.
@@ -303,7 +301,7 @@ class Trainer {
         return false;
       }
       if (decision.save_best) save_best();  // first, since the checkpoint remembers that the best is on disk
-      if (save_is_due() || decision.save) save("step", {});
+      if (save_is_due() || decision.save) save("step");
       if (decision.stop) {
         end_early(decision);
         break;
@@ -400,7 +398,9 @@ class Trainer {
   CallbackDecision step_decisions() {
     CallbackDecision decision;
     const Logs logs = {{"loss", step_loss_}};
-    for (const auto& c : callbacks_) decision.merge(c->on_step_end(state_.step, logs, seconds_since(start_)));
+    double seconds = seconds_since(start_);  // rank 0's, so that all ranks decide alike
+    if (communicator_.size() > 1) communicator_.broadcast(&seconds, sizeof seconds);
+    for (const auto& c : callbacks_) decision.merge(c->on_step_end(state_.step, logs, seconds));
     return decision;
   }
 
@@ -426,7 +426,7 @@ class Trainer {
   void interrupt(StopCause cause) {
     outcome_.interrupted = true;
     outcome_.stop_reason = cause == StopCause::kSignal ? fmt::format("signal {}", SignalWatch::received()) : "time limit";
-    save(outcome_.stop_reason, {}, true);
+    save(outcome_.stop_reason, true);
     if (leader())
       log_info(fmt::format("stopped by {} after saving {} (epoch {}, step {}); run the same command with --resume auto to go on",
                            outcome_.stop_reason, outcome_.checkpoint, state_.epoch + 1, state_.step));
@@ -469,7 +469,7 @@ class Trainer {
     const CheckpointPolicy& policy = training_.checkpoints;
     const bool last = state_.epoch == training_.epochs || state_.stopped;
     if (last) end_callbacks();
-    if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch", {});
+    if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch");
   }
 
   // Adds val_ logs; false when a signal came meanwhile: the epoch is then not counted and the loop sees the signal next.
@@ -542,7 +542,7 @@ class Trainer {
     if (!leader()) logs_->reset();
   }
 
-  void save(const std::string& why, const std::string&, bool must = false) {
+  void save(const std::string& why, bool must = false) {
     merge_partial_sums();
     last_save_ = std::chrono::steady_clock::now();
     if (!leader()) return;
@@ -645,20 +645,6 @@ class Trainer {
 
 TrainOutcome train(const RunSpec& spec, const TrainRequest& request, Communicator& communicator) {
   return Trainer(spec, request, communicator).run();
-}
-
-std::string explain_training(const RunSpec& spec, const std::string& stage) {
-  const TrainingProgram step = build_training_program(spec.model, spec.training.losses, spec.training.optimizer, step_options(spec, 0, 1));
-  if (stage == "graph") return to_text(step.program);
-  const std::unique_ptr<Backend> backend = make_cpu_backend();
-  Bindings bindings = {{"batch", spec.training.batch_size}};
-  std::vector<PassTrace> trace;
-  const Compiled compiled = compile(step.program, bindings, *backend, {.strict = spec.training.strict}, &trace);
-  if (stage == "plan") return to_text(compiled.plan, compiled.program);
-  if (stage == "memory") return memory_text(compiled.plan);
-  std::string text;
-  for (const PassTrace& pass : trace) text += "== after " + pass.name + "\n" + pass.text + "\n";
-  return text;
 }
 
 }  // namespace dl

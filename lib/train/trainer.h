@@ -31,7 +31,4 @@ struct TrainOutcome {
 
 TrainOutcome train(const RunSpec& spec, const TrainRequest& request, Communicator& communicator);
 
-// The compiled training step's text for --explain: graph, passes, plan or memory.
-std::string explain_training(const RunSpec& spec, const std::string& stage);
-
 }  // namespace dl
