@@ -8,12 +8,7 @@ namespace dl::app {
 TrainingProgram make_training_program(const LoadedModel& loaded) {
   if (loaded.run) {
     const TrainingSpec& t = loaded.run->training;
-    StepOptions options;
-    options.precision = t.precision;
-    options.seed = t.seed;
-    options.microbatches = static_cast<int>(t.microbatches);
-    options.skip_nonfinite = t.on_nan == NanPolicy::kSkip;
-    return build_training_program(loaded.model, t.losses, t.optimizer, options);
+    return build_training_program(loaded.model, t.losses, t.optimizer, step_options(t));
   }
   spec::Problems problems;
   std::vector<std::string> outputs;

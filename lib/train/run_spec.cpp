@@ -130,6 +130,17 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
 
 }  // namespace
 
+StepOptions step_options(const TrainingSpec& training, int rank, int ranks) {
+  StepOptions options;
+  options.precision = training.precision;
+  options.seed = training.seed;
+  options.rank = rank;
+  options.ranks = ranks;
+  options.microbatches = static_cast<int>(training.microbatches);
+  options.skip_nonfinite = training.on_nan == NanPolicy::kSkip;
+  return options;
+}
+
 std::vector<std::unique_ptr<Callback>> make_callbacks(const RunSpec& spec) {
   spec::Problems problems;
   std::vector<std::unique_ptr<Callback>> callbacks =

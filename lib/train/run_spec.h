@@ -14,6 +14,7 @@
 #include "train/metric.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/step_program.h"
 
 namespace dl {
 
@@ -65,6 +66,9 @@ RunSpec parse_run_spec(const std::string& text, const std::string& origin, const
 // `resolved` as text for any folder: the model itself in place of its path, absolute paths of data, `output` written out.
 // parse_run_spec of its text gives the same run.
 spec::Node self_contained(const RunSpec& spec);
+
+// What the run file says of the training step, for one of `ranks` ranks.
+StepOptions step_options(const TrainingSpec& training, int rank = 0, int ranks = 1);
 
 // The callbacks of the run, in their first state.
 std::vector<std::unique_ptr<Callback>> make_callbacks(const RunSpec& spec);

@@ -58,17 +58,6 @@ bool is_finite(const Tensor& t) {
   return true;
 }
 
-StepOptions step_options(const RunSpec& spec, int rank, int ranks) {
-  StepOptions options;
-  options.precision = spec.training.precision;
-  options.seed = spec.training.seed;
-  options.rank = rank;
-  options.ranks = ranks;
-  options.microbatches = static_cast<int>(spec.training.microbatches);
-  options.skip_nonfinite = spec.training.on_nan == NanPolicy::kSkip;
-  return options;
-}
-
 enum class StopCause { kNone, kSignal, kTimeLimit };
 
 class Trainer {
@@ -134,7 +123,7 @@ class Trainer {
     if (leader())
       for (const std::string& note : data_.notes) log_info(note);
     step_ = build_training_program(spec_.model, training_.losses, training_.optimizer,
-                                   step_options(spec_, communicator_.rank(), communicator_.size()));
+                                   step_options(training_, communicator_.rank(), communicator_.size()));
     step_id_ = session_.add(step_.program);
     feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields());
     evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_);
