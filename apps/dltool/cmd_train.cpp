@@ -107,7 +107,7 @@ std::string result_text(const TrainOutcome& outcome) {
 ExitCode run_train(const TrainOptions& options) {
   const RunSpec spec = load(options);
   if (options.print_config) {
-    write_stdout(spec::to_yaml(self_contained(spec)));
+    write_stdout(spec::to_yaml(with_every_default(spec)));
     return ExitCode::kDone;
   }
   if (!options.explain.empty()) {

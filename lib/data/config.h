@@ -5,8 +5,8 @@
 //     train: {format: csv, path: iris.csv, ...}     a source, see below; required
 //     validation: {split: 0.2}                      a part of train, or a source of its own; optional
 //     test: {split: 0.1, by: last}                  the same; optional
-//     seed: 0              splits and shuffling depend on it and on nothing else
-//     shuffle: true        training samples in a new order each epoch
+//     seed: 0              random splits depend on it and on nothing else
+//     shuffle: true        training samples in a new order each epoch, drawn with training.seed
 //     workers: 2           threads that decode samples; 0: the training thread does it
 //     prefetch: 4          batches decoded ahead
 //     standardize: [x]     fields brought to mean 0 and standard deviation 1, per element of the last axis

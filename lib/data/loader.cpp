@@ -102,6 +102,7 @@ struct BatchLoader::State {
     Batch batch;
     batch.epoch = at.epoch;
     batch.index = at.batch;
+    batch.wanted = part.end - part.begin;
     batch.global_count = whole.end - whole.begin;
     const std::vector<Field>& fields = dataset->fields();
     for (const Field& field : fields) {
@@ -110,7 +111,7 @@ struct BatchLoader::State {
       batch.fields.push_back({field.name, Tensor(field.dtype, std::move(dims))});
     }
     std::vector<std::byte*> rows(fields.size());
-    batch.samples.reserve(static_cast<size_t>(part.end - part.begin));
+    batch.samples.reserve(static_cast<size_t>(batch.wanted));
     for (int64_t i = part.begin; i < part.end; ++i) {
       if (abandoned()) return std::nullopt;
       for (size_t f = 0; f < fields.size(); ++f)
@@ -120,7 +121,7 @@ struct BatchLoader::State {
       batch.samples.push_back(sample);
       ++batch.count;
     }
-    if (batch.count < part.end - part.begin)
+    if (batch.count < batch.wanted)
       for (NamedTensor& field : batch.fields) field.tensor = field.tensor.rows(0, batch.count);
     return batch;
   }
@@ -200,9 +201,7 @@ std::optional<Batch> BatchLoader::next() {
   Batch batch = s.take();
   s.wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
   s.end_due = batch.index == s.batches - 1;
-  const int64_t begin = batch.index * s.options.batch_size;
-  const IndexRange part = rank_part({begin, begin + batch.global_count}, s.options.rank, s.options.world_size);
-  s.skipped += part.end - part.begin - batch.count;
+  s.skipped += batch.wanted - batch.count;
   return batch;
 }
 

@@ -35,6 +35,7 @@ struct NamedTensor {
 struct Batch {
   int64_t epoch = 0, index = 0;                   // batch number within the epoch
   int64_t count = 0;                              // samples of this rank
+  int64_t wanted = 0;                             // the same, before any were skipped
   int64_t global_count = 0;                       // samples of all ranks, before any were skipped
   std::vector<NamedTensor> fields;                // in the order of Dataset::fields()
   std::vector<int64_t> samples;                   // their numbers in the dataset

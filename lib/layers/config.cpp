@@ -193,6 +193,7 @@ spec::Node read_key(spec::Reader& reader, const ConfigKey& key) {
     return {};
   }
   const spec::Node& value = absent ? key.fallback : *given;
+  if (!given && key.kind != KeyKind::kUnsupported && key.kind != KeyKind::kIgnored) reader.problems().note_default(path, value);
   switch (key.kind) {
     case KeyKind::kInitializer:
       return read_initializer(value, path, reader.problems());

@@ -113,6 +113,18 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+Node integers(const std::vector<int64_t>& values) {
+  std::vector<Node> items;
+  for (int64_t value : values) items.push_back(Node::integer(value));
+  return Node::list(std::move(items));
+}
+
+Node strings(const std::vector<std::string>& values) {
+  std::vector<Node> items;
+  for (const std::string& value : values) items.push_back(Node::string(value));
+  return Node::list(std::move(items));
+}
+
 std::string join(std::span<const std::string_view> words) {
   std::string out;
   for (std::string_view word : words) out += (out.empty() ? "" : ", ") + std::string(word);
@@ -140,6 +152,10 @@ void Problems::throw_if_any() const {
   throw UserError(text);
 }
 
+void Problems::note_default(const std::string& path, const Node& value) {
+  if (!value.is_null() && !(value.is_string() && value.as_string().empty())) defaults_.push_back({path, value});
+}
+
 Reader::Reader(const Node& node, std::string path, Problems& problems) : node_(node), path_(std::move(path)), problems_(problems) {
   if (!node.is_null() && !node.is_map())
     problems.add(node.place(), path_, fmt::format("expected a map (key: value), found {}", describe(node)));
@@ -160,8 +176,9 @@ void Reader::report(std::string_view key, const std::string& message) {
 }
 
 // The child for a typed getter; reports when it is missing and required.
-const Node* Reader::fetch(std::string_view key, bool required, const std::string& wanted) {
+const Node* Reader::fetch(std::string_view key, bool required, const std::string& wanted, const Node& fallback) {
   const Node* child = get(key);
+  if (child == nullptr) problems_.note_default(path_of(key), fallback);
   const bool readable = node_.is_null() || node_.is_map();  // otherwise the constructor has reported
   if (child == nullptr && required && readable) report(key, fmt::format("missing; expected {}", wanted));
   return child;
@@ -170,7 +187,7 @@ const Node* Reader::fetch(std::string_view key, bool required, const std::string
 int64_t Reader::get_int(std::string_view key, std::optional<int64_t> fallback, IntRange range) {
   const std::string wanted = "an integer" + range_text(range);
   const int64_t otherwise = fallback.value_or(harmless(range));
-  const Node* child = fetch(key, !fallback, wanted);
+  const Node* child = fetch(key, !fallback, wanted, fallback ? Node::integer(*fallback) : Node());
   if (child == nullptr) return otherwise;
   if (child->kind() == Kind::kInt && child->as_int() >= range.min && child->as_int() <= range.max) return child->as_int();
   report(key, fmt::format("expected {}, found {}{}", wanted, describe(*child), advice_for_int(*child)));
@@ -180,7 +197,7 @@ int64_t Reader::get_int(std::string_view key, std::optional<int64_t> fallback, I
 double Reader::get_float(std::string_view key, std::optional<double> fallback, FloatRange range) {
   const std::string wanted = "a finite number" + range_text(range);
   const double otherwise = fallback.value_or(harmless(range));
-  const Node* child = fetch(key, !fallback, wanted);
+  const Node* child = fetch(key, !fallback, wanted, fallback ? Node::real(*fallback) : Node());
   if (child == nullptr) return otherwise;
   if (child->is_number()) {
     const double value = child->as_double();
@@ -193,7 +210,7 @@ double Reader::get_float(std::string_view key, std::optional<double> fallback, F
 }
 
 bool Reader::get_bool(std::string_view key, std::optional<bool> fallback) {
-  const Node* child = fetch(key, !fallback, "true or false");
+  const Node* child = fetch(key, !fallback, "true or false", fallback ? Node::boolean(*fallback) : Node());
   if (child == nullptr) return fallback.value_or(false);
   if (child->kind() == Kind::kBool) return child->as_bool();
   report(key, fmt::format("expected true or false, found {}{}", describe(*child), advice_for_bool(*child)));
@@ -201,7 +218,7 @@ bool Reader::get_bool(std::string_view key, std::optional<bool> fallback) {
 }
 
 std::string Reader::get_string(std::string_view key, std::optional<std::string> fallback) {
-  const Node* child = fetch(key, !fallback, "a string");
+  const Node* child = fetch(key, !fallback, "a string", fallback ? Node::string(*fallback) : Node());
   if (child != nullptr) {
     if (child->is_string()) return child->as_string();
     const bool quotable = child->is_number() || child->kind() == Kind::kBool;
@@ -212,7 +229,7 @@ std::string Reader::get_string(std::string_view key, std::optional<std::string> 
 
 std::string Reader::get_choice(std::string_view key, std::span<const std::string_view> allowed, std::optional<std::string> fallback) {
   const std::string wanted = "one of " + join(allowed);
-  const Node* child = fetch(key, !fallback, wanted);
+  const Node* child = fetch(key, !fallback, wanted, fallback ? Node::string(*fallback) : Node());
   if (child != nullptr) {
     if (child->is_string() && std::find(allowed.begin(), allowed.end(), child->as_string()) != allowed.end()) return child->as_string();
     const std::string near = child->is_string() ? nearest(child->as_string(), allowed) : "";
@@ -224,7 +241,7 @@ std::string Reader::get_choice(std::string_view key, std::span<const std::string
 
 std::vector<int64_t> Reader::get_ints(std::string_view key, std::optional<std::vector<int64_t>> fallback, IntRange range) {
   const std::string wanted = "a list of integers" + range_text(range);
-  const Node* child = fetch(key, !fallback, wanted);
+  const Node* child = fetch(key, !fallback, wanted, fallback ? integers(*fallback) : Node());
   if (child == nullptr) return std::move(fallback).value_or(std::vector<int64_t>{});
   std::vector<int64_t> values;
   if (!child->is_list()) {
@@ -245,7 +262,7 @@ std::vector<int64_t> Reader::get_ints(std::string_view key, std::optional<std::v
 }
 
 std::vector<std::string> Reader::get_strings(std::string_view key, std::optional<std::vector<std::string>> fallback) {
-  const Node* child = fetch(key, !fallback, "a list of strings");
+  const Node* child = fetch(key, !fallback, "a list of strings", fallback ? strings(*fallback) : Node());
   if (child == nullptr) return std::move(fallback).value_or(std::vector<std::string>{});
   std::vector<std::string> values;
   if (!child->is_list()) {
@@ -264,7 +281,7 @@ std::vector<std::string> Reader::get_strings(std::string_view key, std::optional
 std::vector<int64_t> Reader::get_tuple(std::string_view key, size_t rank, std::optional<int64_t> fallback, IntRange range) {
   const std::string wanted = fmt::format("an integer{} or a list of {} of them", range_text(range), rank);
   const std::vector<int64_t> otherwise(rank, fallback.value_or(harmless(range)));
-  const Node* child = fetch(key, !fallback, wanted);
+  const Node* child = fetch(key, !fallback, wanted, fallback ? Node::integer(*fallback) : Node());
   if (child == nullptr) return otherwise;
   if (child->is_list() && child->items().size() == rank) return get_ints(key, otherwise, range);
   if (child->kind() == Kind::kInt && child->as_int() >= range.min && child->as_int() <= range.max)

@@ -1,5 +1,5 @@
 // Reader: takes typed values out of a map Node, collects every problem instead of stopping at the first, and reports
-// keys nobody asked for with the nearest known one. One Problems list serves a whole run file.
+// keys nobody asked for with the nearest known one. One Problems list serves a whole run file; it also keeps the defaults taken.
 #pragma once
 
 #include <compare>
@@ -9,8 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "spec/defaults.h"
 #include "spec/node.h"
 
 namespace dl::spec {
@@ -24,6 +26,10 @@ class Problems {
   // Throws one UserError whose message holds all lines, each "file:line:column: path: what, what is allowed".
   void throw_if_any() const;
 
+  // The value taken for a key that is not there. Null and "" stand for "none" and are not kept.
+  void note_default(const std::string& path, const Node& value);
+  std::vector<Default> take_defaults() { return std::exchange(defaults_, {}); }  // those noted since the last call
+
  private:
   struct Order {
     int file, line, column;  // file: in order of first appearance
@@ -32,6 +38,7 @@ class Problems {
   std::vector<std::string> lines_;
   std::vector<Order> orders_;  // parallel to lines_
   std::vector<std::string> files_;
+  std::vector<Default> defaults_;
 };
 
 struct IntRange {
@@ -75,7 +82,8 @@ class Reader {
   Problems& problems() { return problems_; }
 
  private:
-  const Node* fetch(std::string_view key, bool required, const std::string& wanted);
+  // `fallback`: the default as a Node; null where the key is required.
+  const Node* fetch(std::string_view key, bool required, const std::string& wanted, const Node& fallback);
 
   const Node& node_;
   std::string path_;

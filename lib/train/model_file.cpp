@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "data/npy.h"
+#include "layers/build.h"
 #include "layers/initializers.h"
 #include "spec/yaml.h"
 
@@ -118,12 +120,42 @@ LoadedModel load_model(const std::string& path, const std::vector<std::string>& 
   return from_yaml(path, overrides);
 }
 
+std::map<std::string, Tensor> read_weights(const std::string& path) {
+  if (is_checkpoint(path)) return read_checkpoint(path).parameters;
+  std::map<std::string, Tensor> arrays;
+  for (auto& [name, tensor] : read_npz(path)) arrays[name] = std::move(tensor);
+  return arrays;
+}
+
+std::map<std::string, Tensor> select_weights(const Model& model, const Precision& precision, const std::map<std::string, Tensor>& given,
+                                             const std::string& origin) {
+  std::map<std::string, Tensor> weights;
+  const Program program = build_inference_program(model, precision);
+  for (const Parameter& p : program.parameters) {
+    const auto found = given.find(p.name);
+    if (found == given.end()) throw UserError(fmt::format("{}: has no array '{}' for the model's weight of that name", origin, p.name));
+    const TensorType& type = program.graph.type(p.value);
+    const Dims dims = known_dims(type.shape);
+    if (found->second.dims() != dims)
+      throw UserError(fmt::format("{}: '{}' has shape {}, the model's weight of that name {}", origin, p.name,
+                                  to_string(std::span<const int64_t>(found->second.dims())), to_string(std::span<const int64_t>(dims))));
+    weights[p.name] = found->second.cast(type.dtype);
+  }
+  return weights;
+}
+
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
   const uint64_t seed = model.run ? static_cast<uint64_t>(model.run->training.seed) : 0;
+  std::map<std::string, Tensor> given;
+  if (!model.trained() && model.run && !model.run->training.initial_weights.empty()) {
+    const std::string& path = model.run->training.initial_weights;
+    given = select_weights(model.model, model.precision(), read_weights(path), path);
+  }
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
     if (!model.trained()) {
-      store.set(p.name, initial_value(program, p, seed));
+      const auto first = given.find(p.name);
+      store.set(p.name, first != given.end() ? first->second : initial_value(program, p, seed));
       continue;
     }
     const auto found = model.parameters.find(p.name);

@@ -38,7 +38,15 @@ struct LoadedModel {
 // the above; FileError for a damaged file or another framework's format.
 LoadedModel load_model(const std::string& path, const std::vector<std::string>& overrides = {});
 
-// Puts the parameters of `program` into the store: saved values, or initial ones of an untrained model (and zeros for optimizer slots).
+// Arrays by parameter name: of a checkpoint, or the members of an .npz file. training.initial_weights is such a file.
+std::map<std::string, Tensor> read_weights(const std::string& path);
+// The weights of `model` in `given`, in the types and shapes of its parameters; the rest of `given` is left out. UserError, beginning
+// with `origin`, where one is missing or has another shape.
+std::map<std::string, Tensor> select_weights(const Model& model, const Precision& precision, const std::map<std::string, Tensor>& given,
+                                             const std::string& origin);
+
+// Puts the parameters of `program` into the store: saved values, or the first ones of an untrained model: its
+// run's initial_weights, else those of its initialisers (zeros for optimizer slots).
 // FileError where a checkpoint lacks one or has another shape.
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store);
 

@@ -111,6 +111,7 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
                           ? spec::load_yaml(std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string())
                           : *model;
     spec.model = parse_model(spec.model_tree.is_string() ? *model : spec.model_tree, base_dir, problems);
+    spec.model_defaults = problems.take_defaults();
   } else {
     reader.report("model", "required key is missing: the path of a model file, or the model itself");
   }
@@ -125,6 +126,7 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   reader.finish();
   problems.throw_if_any();
   spec.resolved = std::move(root);
+  spec.defaults = problems.take_defaults();
   return spec;
 }
 

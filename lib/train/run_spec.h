@@ -48,14 +48,15 @@ struct TrainingSpec {
 
 struct RunSpec {
   std::string name;       // of the file, without folder and suffix
-  spec::Node resolved;    // the file with overrides, variables and defaults; what --print-config writes
+  spec::Node resolved;    // the file with overrides and variables
   spec::Node model_tree;  // what `model` was parsed from: the content of the model file, or the map in the run file
   Model model;
   DataSpec data;
   bool has_data = false;
   TrainingSpec training;
   std::string output;
-  std::string base_dir;  // relative paths in `resolved` start here; "": the working folder
+  std::vector<spec::Default> defaults, model_defaults;  // by paths in `resolved` and in `model_tree`
+  std::string base_dir;                                 // relative paths in `resolved` start here; "": the working folder
 };
 
 // Loads the file, applies overrides ("training.epochs=3") and variables, validates. UserError with all problems.
@@ -66,6 +67,8 @@ RunSpec parse_run_spec(const std::string& text, const std::string& origin, const
 // `resolved` as text for any folder: the model itself in place of its path, absolute paths of data, `output` written out.
 // parse_run_spec of its text gives the same run.
 spec::Node self_contained(const RunSpec& spec);
+// The same with every default written out, for people; what --print-config writes.
+spec::Node with_every_default(const RunSpec& spec);
 
 // What the run file says of the training step, for one of `ranks` ranks.
 StepOptions step_options(const TrainingSpec& training, int rank = 0, int ranks = 1);

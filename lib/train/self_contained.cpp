@@ -38,4 +38,10 @@ spec::Node self_contained(const RunSpec& spec) {
   return root;
 }
 
+spec::Node with_every_default(const RunSpec& spec) {
+  spec::Node root = spec::with_defaults(self_contained(spec), spec.defaults);
+  root.set("model", spec::with_defaults(*root.find("model"), spec.model_defaults));
+  return root;
+}
+
 }  // namespace dl

@@ -19,7 +19,7 @@ struct StepOptions {
   int64_t seed = 0;
   int rank = 0, ranks = 1;
   int microbatches = 0;            // of the global batch; 0: one per rank, whole
-  bool skip_nonfinite = false;     // nan policy skip: a step whose loss or gradients are not finite changes nothing
+  bool skip_nonfinite = false;     // nan policy skip: a step whose loss or gradients are not finite changes the step counter only
   int64_t bucket_bytes = 1 << 20;  // gradients exchanged together
 };
 

@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "base/log.h"
-#include "data/npy.h"
 #include "dist/async_reducer.h"
 #include "layers/initializers.h"
 #include "spec/yaml.h"
 #include "train/adapt.h"
 #include "train/evaluator.h"
+#include "train/model_file.h"
 #include "train/progress.h"
 #include "train/run_diff.h"
 #include "train/run_folder.h"
@@ -178,30 +178,8 @@ class Trainer {
 
   void load_initial_weights() {
     const std::string& path = training_.initial_weights;
-    std::map<std::string, Tensor> given;
-    if (is_checkpoint(path)) {
-      given = read_checkpoint(path).parameters;
-    } else {
-      for (auto& [name, tensor] : read_npz(path)) given[name] = tensor;
-    }
-    for (const Parameter& p : step_.program.parameters) {
-      if (p.name == "step" || session_.parameters().has(p.name) == false) continue;
-      const auto it = given.find(p.name);
-      if (it == given.end()) {
-        if (is_weight(p.name)) throw UserError(fmt::format("{}: has no array '{}' for the model's weight of that name", path, p.name));
-        continue;  // optimizer slots start at zero
-      }
-      if (!is_weight(p.name)) continue;
-      it->second = it->second.cast(session_.parameters().dtype(p.name));
-      set_saved(p.name, given, path);
-    }
-  }
-
-  // Weights come first among the parameters; slots and the step counter follow.
-  bool is_weight(const std::string& name) const {
-    for (const Parameter& p : evaluator_->program().program.parameters)
-      if (p.name == name) return true;
-    return false;
+    for (const auto& [name, weight] : select_weights(spec_.model, training_.precision, read_weights(path), path))
+      session_.parameters().set(name, weight);
   }
 
   void restore_state() {
@@ -210,7 +188,9 @@ class Trainer {
       return;
     }
     if (leader()) {
-      log_info(fmt::format("resuming from {} (epoch {}, step {})", resume_path_, state_.epoch + 1, state_.step));
+      log_info(state_.epoch < training_.epochs
+                   ? fmt::format("resuming from {} (epoch {}, step {})", resume_path_, state_.epoch + 1, state_.step)
+                   : fmt::format("{} has all {} epochs; a larger training.epochs goes on", resume_path_, training_.epochs));
       for (const std::string& change : changes_) log_info("changed since: " + change);
     }
     if (state_.callbacks.size() == callbacks_.size()) {
@@ -304,20 +284,34 @@ class Trainer {
     return state_.learning_rate.value_or(training_.schedule.at(step)) * state_.learning_rate_factor;
   }
 
+  // The samples that all ranks have of a batch, after unreadable ones were left out; 0 when some rank has none, or when
+  // micro-batches, which need whole batches, lack one. All ranks get the same answer.
+  int64_t usable_samples(const Batch& batch) {
+    const bool whole = training_.microbatches == 0 || batch.count == batch.wanted;
+    double counts[2] = {static_cast<double>(batch.count), batch.count == 0 || !whole ? 1.0 : 0.0};
+    if (communicator_.size() > 1) communicator_.all_reduce(counts, 2, DType::kFloat64, /*mean=*/false);
+    return counts[1] > 0 ? 0 : static_cast<int64_t>(counts[0]);
+  }
+
   // Runs one step; false when the batch was too small to give every rank a sample.
   bool train_batch(const Batch& batch) {
-    if (batch.global_count < communicator_.size() || batch.count == 0) return false;
+    const int64_t samples = usable_samples(batch);
+    if (samples == 0) {
+      if (leader() && batch.global_count >= communicator_.size())
+        log_warning(fmt::format("epoch {}, batch {}: left out, too few of its samples can be read", state_.epoch + 1, batch.index + 1));
+      return false;
+    }
     tensors_.clear();
     feed_->tensors(batch, tensors_);
     const size_t targets_begin = feed_->inputs().size(), targets_end = tensors_.size();
     learning_rate_ = learning_rate_at(state_.step);
     tensors_.push_back(scalar_tensor(learning_rate_));
     if (step_.has_share)
-      tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(batch.global_count)));
+      tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(samples)));
     const Executable& run = session_.run(step_id_, tensors_);
     const double loss = run.scalar_output(0);
     ++state_.step;
-    epoch_samples_ += batch.global_count;
+    epoch_samples_ += samples;
     step_loss_ = loss;
     if (!std::isfinite(loss)) return handle_nonfinite(loss);
     const size_t outputs = spec_.model.outputs.size(), stride = outputs > 1 ? 2 : 1, first = outputs > 1 ? 2 : 1;

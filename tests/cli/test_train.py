@@ -51,6 +51,8 @@ class Train(CliTest):
 
     def test_print_config_parses_back_to_itself(self):
         text = self.run_dltool("train", "run.yaml", "training.epochs=7", "--print-config").succeeds().prints(r"epochs: 7").stdout
+        for default in (r"use_bias: true", r"kernel_initializer: glorot_uniform", r"beta_1: 0\.9", r"on_nan: stop", r"keep: 3", r"prefetch: 4"):
+            self.assertRegex(text, default)
         self.write("again.yaml", text)
         self.assertEqual(self.run_dltool("train", "again.yaml", "--print-config").succeeds().stdout, text)
         self.assertFalse((self.folder / "out").exists())

@@ -4,6 +4,7 @@
 import math
 
 from runs import RunTest, epochs, main, spec, steps
+from trained import png
 
 
 class Ranks(RunTest):
@@ -74,6 +75,27 @@ class Ranks(RunTest):
                 for a, b in zip(logs, epochs(self.folder / "run/metrics.jsonl"), strict=True):
                     for key, value in a.items():
                         self.assertAlmostEqual(value, b[key], delta=1e-6, msg=key)
+
+    def test_unreadable_images_may_leave_a_rank_without_samples(self):
+        """Batches of 4, not shuffled, on 2 ranks: one whose second half cannot be read, one that lacks a sample, one whole."""
+        for number in range(12):
+            broken = number in (4, 6, 3)
+            path = self.folder / f"images/{number % 2}/{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(20 * number)[: 40 if broken else None])
+        # Sorted by class: 0 2 4 6 | 8 10 1 3 | 5 7 9 11.
+        run = spec(epochs=2, batch_size=4)
+        run["data"] = {"train": {"format": "images", "path": "images", "size": [8, 8], "color": "gray", "corrupt": "skip"}, "shuffle": False}
+        run["model"]["layers"][-1]["Dense"]["units"] = 2
+        for micro, ranks, trained in ((None, 1, 6), (None, 2, 4), (2, 1, 2), (2, 2, 2)):
+            with self.subTest(microbatches=micro, ranks=ranks):
+                run["training"]["microbatches"] = micro or 0
+                self.write_spec(run)
+                name = f"run-{micro}-{ranks}"
+                result = self.run_dltool("train", "run.yaml", "--threads", 1, "-o", name, "--ranks", ranks, timeout=60).succeeds()
+                self.assertEqual(len(steps(self.folder / name / "metrics.jsonl")), trained)
+                if trained < 6:
+                    result.complains(r"epoch 1, batch 1: left out, too few of its samples can be read")
 
     def test_time_limit_on_ranks(self):
         self.write_spec(spec(microbatches=4, epochs=3))

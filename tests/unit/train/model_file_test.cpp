@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "backend/backend.h"
+#include "data/npy.h"
 #include "layers/build.h"
 #include "spec/yaml.h"
 #include "unit/train/test_folder.h"
@@ -104,7 +105,8 @@ TEST_CASE("kinds of model files") {
 
 TEST_CASE("untrained models get the initial values of their seed") {
   const TestFolder folder;
-  const LoadedModel a = load_model(put_run(folder.path.string())), b = load_model(put_run(folder.path.string()), {"training.seed=8"});
+  const std::string run = put_run(folder.path.string()), none = "training.initial_weights=";
+  const LoadedModel a = load_model(run, {none}), b = load_model(run, {none, "training.seed=8"});
   const Program program = build_inference_program(a.model);
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   ParameterStore first(*backend), second(*backend), other(*backend);
@@ -113,6 +115,24 @@ TEST_CASE("untrained models get the initial values of their seed") {
   set_parameters(b, program, other);
   CHECK(bit_equal(first.get("head/kernel"), second.get("head/kernel")));
   CHECK_FALSE(bit_equal(first.get("head/kernel"), other.get("head/kernel")));
+}
+
+TEST_CASE("a run file's own initial weights come before those of its seed") {
+  const TestFolder folder;
+  const LoadedModel loaded = load_model(put_run(folder.path.string()));
+  const Program program = build_inference_program(loaded.model);
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  ParameterStore store(*backend);
+  CHECK_THROWS_AS(set_parameters(loaded, program, store), UserError);  // no such file
+  const std::string weights = folder.path.string() + "/configs/first.npz";
+  const Tensor kernel = Tensor::from<float>({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6}), bias(DType::kFloat32, {3});
+  write_npz(weights, {{"head/kernel", kernel.cast(DType::kFloat64)}, {"head/bias", bias}});
+  set_parameters(loaded, program, store);
+  CHECK(bit_equal(store.get("head/kernel"), kernel));
+  write_npz(weights, {{"head/kernel", kernel}});
+  CHECK_THROWS_WITH_AS(set_parameters(loaded, program, store), doctest::Contains("has no array 'head/bias'"), UserError);
+  write_npz(weights, {{"head/kernel", bias}, {"head/bias", bias}});
+  CHECK_THROWS_WITH_AS(set_parameters(loaded, program, store), doctest::Contains("'head/kernel' has shape [3]"), UserError);
 }
 
 TEST_CASE("checkpoints: a file, the folder of a run, the folder of its checkpoints; the best before the newest") {
