@@ -8,10 +8,9 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/named_tensors.h"
 
 namespace dl {
 
@@ -22,7 +21,6 @@ std::string npy_header(DType dtype, std::span<const int64_t> dims);          // 
 void write_npy(const std::string& path, const Tensor& tensor);               // replaced whole; "-": standard output
 
 // In file order, without ".npy" in the names. With `only`, other members are not decoded; a missing name is a FileError.
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 NamedTensors read_npz(const std::string& path, const std::vector<std::string>& only = {});
 NamedTensors read_npz(std::span<const std::byte> bytes, const std::string& name, const std::vector<std::string>& only = {});
 void write_npz(const std::string& path, const NamedTensors& tensors);

@@ -20,7 +20,7 @@ std::vector<MaskedVar> build_call(LayerContext& context, std::vector<MaskedVar> 
   const LayerDef& def = *context.layer().def;
   bool masked = false;
   for (MaskedVar& input : inputs) {
-    if (is_float(input.value.dtype())) input.value = context.to_compute(input.value);
+    if (def.autocast && is_float(input.value.dtype())) input.value = context.to_compute(input.value);
     masked |= input.mask.valid();
   }
   std::vector<MaskedVar> outputs = def.build(context, inputs);

@@ -66,19 +66,29 @@ LayerContext LayerContext::child(const Layer& layer) const {
 }
 
 Var LayerContext::add_weight(WeightSpec spec) {
+  Weight weight;
+  weight.object = object_prefix_;
+  weight.parameter.name = owner_ + "/" + name_prefix_ + spec.name;
+  return register_weight(std::move(weight), std::move(spec));
+}
+
+Var LayerContext::add_named_weight(WeightSpec spec) {
+  Weight weight;
+  weight.parameter.name = spec.name;
+  return register_weight(std::move(weight), std::move(spec));
+}
+
+Var LayerContext::register_weight(Weight weight, WeightSpec spec) {
   for (Dim dim : spec.shape) {
     if (!dim.known())
       throw UserError(fmt::format("the size of '{}' {} depends on '{}', which is not known: give that size in the input's shape", spec.name,
                                   to_string(spec.shape), to_string(dim)));
   }
-  Weight weight;
   weight.layer = owner_;
-  weight.object = object_prefix_;
-  weight.parameter.name = owner_ + "/" + name_prefix_ + spec.name;
   weight.parameter.trainable = spec.trainable && layer_.trainable;
   weight.parameter.initializer = std::move(spec.initializer);
   const bool trainable = weight.parameter.trainable;
-  const size_t index = registry_.add(graph_, std::move(weight), {variable_dtype(), std::move(spec.shape)});
+  const size_t index = registry_.add(graph_, std::move(weight), {spec.dtype.value_or(variable_dtype()), std::move(spec.shape)});
   const Var value{&graph_, registry_.weights()[index].parameter.value};
   if (training() && trainable && !spec.regularizer.is_null() && result_.regularized.insert(index).second)
     result_.losses.push_back(regularization_loss(spec.regularizer, value));

@@ -81,6 +81,7 @@ struct Layer {
   std::string dtype;  // per-layer precision; "" = the model's
   spec::Place place;
   std::map<std::string, std::shared_ptr<const Layer>> children;  // of wrappers such as Bidirectional
+  std::shared_ptr<const Program> graph;                          // of layer_graph
 };
 
 struct WeightSpec {
@@ -89,7 +90,8 @@ struct WeightSpec {
   Initializer initializer;
   spec::Node regularizer = {};
   bool trainable = true;
-  bool autocast = true;  // hand it out in the compute type
+  bool autocast = true;             // hand it out in the compute type
+  std::optional<DType> dtype = {};  // of the variable; default: that of the precision
 };
 
 class LayerContext {
@@ -112,6 +114,8 @@ class LayerContext {
 
   // The weight as a value, created on first use. The names get the prefix of the innermost SubLayer.
   Var add_weight(WeightSpec spec);
+  // One whose name is complete already and gets no prefix.
+  Var add_named_weight(WeightSpec spec);
   // One whose initialiser and regulariser are the keys `<key>_initializer` and `<key>_regularizer` (key defaults to name).
   Var add_weight(const std::string& name, Shape shape, const std::string& key = "");
   // The weight, or the value that an earlier call of this layer in the same step has given it.
@@ -142,6 +146,8 @@ class LayerContext {
   LayerContext child(const Layer& layer) const;
 
  private:
+  Var register_weight(Weight weight, WeightSpec spec);
+
   Graph& graph_;
   WeightRegistry& registry_;
   BuildResult& result_;
@@ -165,6 +171,7 @@ struct LayerDef {
   int min_inputs = 1;
   int max_inputs = 1;  // -1: any number
   Masking masking = Masking::kDrop;
+  bool autocast = true;  // floating-point inputs come in the compute type
   std::vector<ConfigKey> keys = {};
   // Cross-key checks, normalisation of kAny keys, and children. May be null.
   void (*check)(Layer& layer, spec::Reader& reader) = nullptr;

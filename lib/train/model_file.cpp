@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
+#include <utility>
 
 #include "base/log.h"
 #include "data/npy.h"
@@ -18,32 +17,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Formats that are not read yet, by their first bytes or their suffix.
-struct ForeignFormat {
-  std::string_view magic, suffix, name;
-};
-constexpr ForeignFormat kForeign[] = {{"PK\x03\x04", ".keras", "a Keras or zip file"},
-                                      {"\x89HDF\r\n\x1a\n", ".h5", "an HDF5 file that dltool did not write (Keras?)"},
-                                      {"", ".hdf5", "an HDF5 file that dltool did not write (Keras?)"},
-                                      {"", ".onnx", "an ONNX file"},
-                                      {"", ".tflite", "a TFLite file"},
-                                      {"\x80\x02", ".pt", "a PyTorch file"},
-                                      {"", ".pth", "a PyTorch file"},
-                                      {"", ".pb", "a TensorFlow file"}};
+constexpr const char* kAllowed =
+    "a model is a checkpoint (.ckpt.h5), the folder of a run, a run file, a model file or a file of another framework";
 
-constexpr const char* kAllowed = "a model is a checkpoint (.ckpt.h5), the folder of a run, a run file or a model file";
-
-void refuse_foreign(const std::string& path) {
-  std::array<char, 8> bytes{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), bytes.size());
-  const std::string_view start(bytes.data(), static_cast<size_t>(file.gcount()));
-  for (const ForeignFormat& f : kForeign) {
-    const bool by_magic = !f.magic.empty() && start.starts_with(f.magic);
-    if (!by_magic && !path.ends_with(f.suffix)) continue;
-    if (start.empty()) throw FileError(fmt::format("{}: is empty; {}", path, kAllowed));
-    throw FileError(fmt::format("{}: looks like {}, which is not supported yet by this version; {}", path, f.name, kAllowed));
+// The weights of `parameters` that the model's inference program has.
+std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
+  std::map<std::string, Tensor> weights;
+  for (const Parameter& p : build_inference_program(loaded.model, loaded.precision()).parameters) {
+    const auto found = loaded.parameters.find(p.name);
+    if (found == loaded.parameters.end())
+      throw FileError(fmt::format("{}: has no parameter '{}', which its model needs", loaded.origin, p.name));
+    weights[p.name] = found->second;
   }
+  return weights;
 }
 
 LoadedModel from_checkpoint(const std::string& path, Checkpoint checkpoint, const std::vector<std::string>& overrides) {
@@ -52,6 +38,7 @@ LoadedModel from_checkpoint(const std::string& path, Checkpoint checkpoint, cons
   loaded.origin = path;
   loaded.run = parse_run_spec(checkpoint.spec, path, overrides);
   loaded.model = loaded.run->model;
+  loaded.model_tree = loaded.run->model_tree;
   loaded.parameters = std::move(checkpoint.parameters);
   loaded.state = run_state_from_json(checkpoint.state, path);
   loaded.facts = std::move(checkpoint.facts);
@@ -89,10 +76,12 @@ LoadedModel from_yaml(const std::string& path, const std::vector<std::string>& o
     loaded.kind = ModelFileKind::kRunFile;
     loaded.run = load_run_spec(path, overrides);
     loaded.model = loaded.run->model;
+    loaded.model_tree = loaded.run->model_tree;
     return loaded;
   }
   if (!overrides.empty()) throw UserError(fmt::format("{}: is a model file; key=value overrides need a run file", path));
   loaded.model = load_model_spec(path);
+  loaded.model_tree = root;
   return loaded;
 }
 
@@ -102,6 +91,8 @@ const char* name_of(ModelFileKind kind) {
   switch (kind) {
     case ModelFileKind::kCheckpoint:
       return "checkpoint";
+    case ModelFileKind::kForeign:
+      return "file of another framework";
     case ModelFileKind::kRunFile:
       return "run file";
     case ModelFileKind::kModelFile:
@@ -114,10 +105,49 @@ LoadedModel load_model(const std::string& path, const std::vector<std::string>& 
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw UserError(fmt::format("{}: does not exist; {}", path, kAllowed));
-  if (fs::is_directory(status)) return from_folder(path, overrides);
   if (is_checkpoint(path)) return from_checkpoint(path, read_checkpoint(path), overrides);
-  if (fs::is_regular_file(status)) refuse_foreign(path);
+  if (const Format* format = recognize_format(path)) {
+    if (!overrides.empty()) throw UserError(fmt::format("{}: is no run file; key=value overrides need one", path));
+    return load_foreign(path, {}, format);
+  }
+  if (fs::is_directory(status)) return from_folder(path, overrides);
   return from_yaml(path, overrides);
+}
+
+LoadedModel load_foreign(const std::string& path, const ReadOptions& options, const Format* format) {
+  LoadedModel loaded;
+  loaded.kind = ModelFileKind::kForeign;
+  loaded.origin = path;
+  loaded.foreign = read_model(path, options, format);
+  for (const std::string& warning : loaded.foreign->warnings) log_warning(fmt::format("{}: {}", path, warning));
+  loaded.model = loaded.foreign->model;
+  loaded.model_tree = loaded.foreign->model_tree;
+  loaded.parameters = std::exchange(loaded.foreign->weights, {});
+  loaded.parameters.merge(loaded.foreign->slots);
+  return loaded;
+}
+
+SavedModel to_saved_model(const LoadedModel& loaded) {
+  if (!loaded.has_weights())
+    throw UserError(fmt::format("{}: a {} has no weights; give a checkpoint, the folder of a run or a file with weights", loaded.origin,
+                                name_of(loaded.kind)));
+  SavedModel saved;
+  if (loaded.foreign) saved = *loaded.foreign;
+  saved.model = loaded.model;
+  saved.model_tree = loaded.model_tree;
+  saved.weights = weights_of(loaded);
+  saved.slots.clear();
+  for (const auto& [name, tensor] : loaded.parameters)
+    if (!saved.weights.contains(name) && !name.starts_with("remembered/")) saved.slots[name] = tensor;
+  if (loaded.run) {
+    const spec::Node& training = *loaded.run->resolved.find("training");
+    spec::Node::Map kept;
+    for (const std::string_view key : {"loss", "loss_weights", "optimizer", "metrics"})
+      if (const spec::Node* value = training.find(key)) kept.emplace_back(key, *value);
+    saved.training = spec::Node::map(std::move(kept));
+  }
+  if (!loaded.preprocessing.fields.empty()) saved.preprocessing = to_node(loaded.preprocessing);
+  return saved;
 }
 
 std::map<std::string, Tensor> read_weights(const std::string& path) {
@@ -147,13 +177,13 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
   const uint64_t seed = model.run ? static_cast<uint64_t>(model.run->training.seed) : 0;
   std::map<std::string, Tensor> given;
-  if (!model.trained() && model.run && !model.run->training.initial_weights.empty()) {
+  if (!model.has_weights() && model.run && !model.run->training.initial_weights.empty()) {
     const std::string& path = model.run->training.initial_weights;
     given = select_weights(model.model, model.precision(), read_weights(path), path);
   }
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
-    if (!model.trained()) {
+    if (!model.has_weights()) {
       const auto first = given.find(p.name);
       store.set(p.name, first != given.end() ? first->second : initial_value(program, p, seed));
       continue;
