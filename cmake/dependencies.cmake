@@ -41,3 +41,13 @@ endif()
 # A backend may read the operator tables of ops/ (data only, header files).
 add_library(dl_op_tables INTERFACE)
 target_include_directories(dl_op_tables INTERFACE ${PROJECT_SOURCE_DIR}/lib)
+# The static library, as with HDF5: a start of dltool must not load what only some commands use.
+find_package(OpenSSL REQUIRED)
+find_library(CRYPTO_STATIC libcrypto.a)
+add_library(crypto_static INTERFACE)
+if(CRYPTO_STATIC)
+  target_include_directories(crypto_static SYSTEM INTERFACE ${OPENSSL_INCLUDE_DIR})
+  target_link_libraries(crypto_static INTERFACE ${CRYPTO_STATIC} ${CMAKE_DL_LIBS})
+else()
+  target_link_libraries(crypto_static INTERFACE OpenSSL::Crypto)
+endif()

@@ -11,11 +11,13 @@
 #include "data/npy.h"
 #include "data/record_writer.h"
 #include "layers/build.h"
+#include "layers/graph_layer.h"
 #include "layers/losses.h"
 #include "plan/session.h"
 #include "predictions.h"
 #include "programs.h"
 #include "train/feed.h"
+#include "train/load_with_inputs.h"
 
 namespace dl::app {
 namespace {
@@ -136,8 +138,8 @@ void predict_records(const LoadedModel& loaded, const Program& program, Session&
 
 // ---- raw arrays
 
-std::vector<Tensor> read_inputs(const std::string& path, const Program& program) {
-  const NamedTensors members = read_npz(path);
+// The arrays for the model's inputs: by name where all names agree, else by position.
+std::vector<Tensor> match_inputs(const std::string& path, const NamedTensors& members, const Program& program) {
   std::vector<std::string> names, known;
   for (const auto& [name, tensor] : members) names.push_back(name);
   for (const NamedValue& in : program.inputs) known.push_back(in.name);
@@ -145,23 +147,33 @@ std::vector<Tensor> read_inputs(const std::string& path, const Program& program)
     return UserError(
         fmt::format("{}: {}; it holds {}, the model's inputs are {}", path, what, fmt::join(names, ", "), fmt::join(known, ", ")));
   };
+  const bool none_agrees = std::none_of(
+      names.begin(), names.end(), [&](const std::string& name) { return std::find(known.begin(), known.end(), name) != known.end(); });
+  const bool by_position = none_agrees && names.size() == known.size();
   for (const std::string& name : names)
-    if (std::find(known.begin(), known.end(), name) == known.end()) throw mismatch(fmt::format("the model has no input '{}'", name));
+    if (!by_position && std::find(known.begin(), known.end(), name) == known.end())
+      throw mismatch(fmt::format("the model has no input '{}'", name));
   std::vector<Tensor> inputs;
-  for (const NamedValue& in : program.inputs) {
-    const auto found = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.first == in.name; });
-    if (found == members.end()) throw mismatch(fmt::format("input '{}' is missing", in.name));
-    const TensorType& type = program.graph.type(in.value);
+  for (size_t i = 0; i < known.size(); ++i) {
+    const auto found = by_position ? members.begin() + static_cast<std::ptrdiff_t>(i)
+                                   : std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.first == known[i]; });
+    if (found == members.end()) throw mismatch(fmt::format("input '{}' is missing", known[i]));
+    const TensorType& type = program.graph.type(program.inputs[i].value);
     Bindings ignored;
-    match_shape(in.name, type.shape, found->second.dims(), ignored);
-    if (found->second.rank() == 0 || found->second.dims()[0] == 0)
-      throw UserError(fmt::format("{}: input '{}' holds no samples", path, in.name));
-    if (!inputs.empty() && inputs[0].dims()[0] != found->second.dims()[0])
-      throw UserError(fmt::format("{}: input '{}' holds {} samples, '{}' holds {}", path, in.name, found->second.dims()[0],
-                                  program.inputs[0].name, inputs[0].dims()[0]));
+    match_shape(known[i], type.shape, found->second.dims(), ignored);
     inputs.push_back(found->second.cast(type.dtype));
   }
   return inputs;
+}
+
+void check_samples(const std::string& path, const std::vector<Tensor>& inputs, const Program& program) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string& name = program.inputs[i].name;
+    if (inputs[i].rank() == 0 || inputs[i].dims()[0] == 0) throw UserError(fmt::format("{}: input '{}' holds no samples", path, name));
+    if (inputs[0].dims()[0] != inputs[i].dims()[0])
+      throw UserError(fmt::format("{}: input '{}' holds {} samples, '{}' holds {}", path, name, inputs[i].dims()[0], program.inputs[0].name,
+                                  inputs[0].dims()[0]));
+  }
 }
 
 Tensor join_rows(const std::vector<Tensor>& parts) {
@@ -177,9 +189,16 @@ Tensor join_rows(const std::vector<Tensor>& parts) {
   return whole;
 }
 
-void predict_arrays(const Program& program, Session& session, const PredictOptions& options) {
-  const std::vector<Tensor> inputs = read_inputs(options.inputs_npz, program);
-  const int64_t samples = inputs.at(0).dims()[0], batch = options.batch_size.value_or(kDefaultBatch);
+// A graph of another framework need not have an axis of samples: it is run as a whole.
+std::vector<Tensor> run_whole(const Program& program, Session& session, const std::vector<Tensor>& inputs) {
+  const Executable& run = session.run(session.add(program), inputs);
+  std::vector<Tensor> outputs;
+  for (size_t o = 0; o < program.outputs.size(); ++o) outputs.push_back(run.output(o));
+  return outputs;
+}
+
+std::vector<Tensor> run_in_batches(const Program& program, Session& session, const std::vector<Tensor>& inputs, int64_t batch) {
+  const int64_t samples = inputs.at(0).dims()[0];
   const size_t id = session.add(program);
   std::vector<std::vector<Tensor>> parts(program.outputs.size());
   for (int64_t begin = 0; begin < samples; begin += batch) {
@@ -188,21 +207,38 @@ void predict_arrays(const Program& program, Session& session, const PredictOptio
     const Executable& run = session.run(id, slices);
     for (size_t o = 0; o < parts.size(); ++o) parts[o].push_back(run.output(o));
   }
-  NamedTensors outputs;
-  for (size_t o = 0; o < parts.size(); ++o) outputs.emplace_back(program.outputs[o].name, join_rows(parts[o]));
-  write_npz(options.outputs_npz, outputs);
+  std::vector<Tensor> outputs;
+  for (const std::vector<Tensor>& list : parts) outputs.push_back(join_rows(list));
+  return outputs;
+}
+
+void predict_arrays(const LoadedModel& loaded, const NamedTensors& members, const Program& program, Session& session,
+                    const PredictOptions& options) {
+  const std::vector<Tensor> inputs = match_inputs(options.inputs_npz, members, program);
+  std::vector<Tensor> outputs;
+  if (graph_of(loaded.model)) {
+    outputs = run_whole(program, session, inputs);
+  } else {
+    check_samples(options.inputs_npz, inputs, program);
+    outputs = run_in_batches(program, session, inputs, options.batch_size.value_or(kDefaultBatch));
+  }
+  NamedTensors named;
+  for (size_t o = 0; o < outputs.size(); ++o) named.emplace_back(program.outputs[o].name, outputs[o]);
+  write_npz(options.outputs_npz, named);
 }
 
 }  // namespace
 
 ExitCode run_predict(const PredictOptions& options) {
-  const LoadedModel loaded = load_model(options.model);
+  NamedTensors arrays;
+  if (!options.inputs_npz.empty()) arrays = read_npz(options.inputs_npz);
+  const LoadedModel loaded = load_with_inputs(options.model, arrays);
   const Program program = build_inference_program(loaded.model, loaded.precision());
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   Session session(*backend, compile_options(loaded));
   set_parameters(loaded, program, session.parameters());
   if (!options.inputs_npz.empty())
-    predict_arrays(program, session, options);
+    predict_arrays(loaded, arrays, program, session, options);
   else
     predict_records(loaded, program, session, options);
   return ExitCode::kDone;

@@ -129,7 +129,8 @@ void Command::common_options(CommonOptions& target) {
 
 std::vector<Command> commands() {
   std::vector<Command> all;
-  for (auto* make : {train_command, eval_command, predict_command, inspect_command, bench_command}) all.push_back(make());
+  for (auto* make : {train_command, eval_command, predict_command, export_command, convert_command, inspect_command, bench_command})
+    all.push_back(make());
   return all;
 }
 

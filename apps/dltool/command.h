@@ -81,6 +81,8 @@ Command eval_command();
 Command predict_command();
 Command inspect_command();
 Command bench_command();
+Command convert_command();
+Command export_command();
 
 // Without the locale; UserError saying what is allowed.
 int64_t parse_int(const std::string& text, int64_t minimum, int64_t maximum);

@@ -76,10 +76,33 @@ struct BenchOptions {
   double seconds = 2;                // measured time per case
 };
 
+// convert and export.
+struct ConvertOptions {
+  CommonOptions common;
+  std::vector<std::string> paths;  // SRC [DST]
+  std::string from;                // "" = as recognised
+  std::vector<std::string> to;
+  std::string out_dir;  // "" = beside the source
+  std::string glob;     // in place of SRC
+  int64_t jobs = 1;
+  int64_t opset = 17, keras_version = 3;
+  std::string layout;                                             // keep, nchw, nhwc; "" = keep
+  std::vector<std::pair<std::string, std::string>> input_shapes;  // input name ("" = the only one), sizes
+  std::vector<std::string> dynamic;
+  bool half = false, external_data = false, no_optimizer = false;
+  int64_t samples = 3;
+  bool no_verify = false;
+  std::optional<double> atol, rtol;
+  bool force = false, if_newer = false;
+  std::string lock, manifest;
+};
+
 ExitCode run_train(const TrainOptions& options);
 ExitCode run_eval(const EvalOptions& options);
 ExitCode run_predict(const PredictOptions& options);
 ExitCode run_inspect(const InspectOptions& options);
 ExitCode run_bench(const BenchOptions& options);
+ExitCode run_convert(const ConvertOptions& options);
+ExitCode run_export(const ConvertOptions& options);
 
 }  // namespace dl::app

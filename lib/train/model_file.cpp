@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +22,26 @@ namespace fs = std::filesystem;
 constexpr const char* kAllowed =
     "a model is a checkpoint (.ckpt.h5), the folder of a run, a run file, a model file or a file of another framework";
 
+// Formats that cannot be read, by their first bytes or their suffix.
+struct ForeignFormat {
+  std::string_view magic, suffix, name;
+};
+constexpr ForeignFormat kUnreadable[] = {{"PK\x03\x04", ".pt", "a zip file (PyTorch?)"},
+                                         {"\x80\x02", ".pth", "a PyTorch file"},
+                                         {"\x89HDF\r\n\x1a\n", ".hdf5", "an HDF5 file without a model"},
+                                         {"", ".tflite", "a TFLite file"},
+                                         {"", ".pb", "a TensorFlow file"}};
+
+void refuse_unreadable(const std::string& path) {
+  std::array<char, 8> bytes{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), bytes.size());
+  const std::string_view start(bytes.data(), static_cast<size_t>(file.gcount()));
+  for (const ForeignFormat& f : kUnreadable)
+    if ((!f.magic.empty() && start.starts_with(f.magic)) || path.ends_with(f.suffix))
+      throw FileError(fmt::format("{}: looks like {}, which is not supported by this version; {}", path, f.name, kAllowed));
+}
+
 // The weights of `parameters` that the model's inference program has.
 std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
   std::map<std::string, Tensor> weights;
@@ -32,7 +54,28 @@ std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
   return weights;
 }
 
+// What write_model_checkpoint wrote: a model without a run.
+LoadedModel from_model_checkpoint(const std::string& path, const spec::Node& root, Checkpoint checkpoint) {
+  LoadedModel loaded;
+  loaded.kind = ModelFileKind::kForeign;
+  loaded.origin = path;
+  loaded.foreign.emplace();
+  spec::Problems problems;
+  if (const spec::Node* model = root.find("model")) {
+    loaded.model = parse_model(*model, "", problems);
+    loaded.model_tree = *model;
+  }
+  problems.throw_if_any();
+  if (const spec::Node* training = root.find("training")) loaded.foreign->training = *training;
+  if (const spec::Node* preprocessing = root.find("preprocessing")) loaded.foreign->preprocessing = *preprocessing;
+  loaded.foreign->metadata = std::move(checkpoint.facts);
+  loaded.parameters = std::move(checkpoint.parameters);
+  return loaded;
+}
+
 LoadedModel from_checkpoint(const std::string& path, Checkpoint checkpoint, const std::vector<std::string>& overrides) {
+  if (const spec::Node root = spec::parse_yaml(checkpoint.spec, path); !root.find("data"))
+    return from_model_checkpoint(path, root, std::move(checkpoint));
   LoadedModel loaded;
   loaded.kind = ModelFileKind::kCheckpoint;
   loaded.origin = path;
@@ -92,7 +135,7 @@ const char* name_of(ModelFileKind kind) {
     case ModelFileKind::kCheckpoint:
       return "checkpoint";
     case ModelFileKind::kForeign:
-      return "file of another framework";
+      return "model with weights";
     case ModelFileKind::kRunFile:
       return "run file";
     case ModelFileKind::kModelFile:
@@ -111,6 +154,7 @@ LoadedModel load_model(const std::string& path, const std::vector<std::string>& 
     return load_foreign(path, {}, format);
   }
   if (fs::is_directory(status)) return from_folder(path, overrides);
+  if (fs::is_regular_file(status)) refuse_unreadable(path);
   return from_yaml(path, overrides);
 }
 
@@ -150,8 +194,22 @@ SavedModel to_saved_model(const LoadedModel& loaded) {
   return saved;
 }
 
+void write_model_checkpoint(const std::string& path, const SavedModel& model) {
+  if (model.model_tree.is_null()) throw FileError(fmt::format("{}: a checkpoint holds a model of layers, not an imported graph", path));
+  spec::Node root = spec::Node::map({{"model", model.model_tree}});
+  if (!model.training.is_null()) root.set("training", model.training);
+  if (!model.preprocessing.is_null()) root.set("preprocessing", model.preprocessing);
+  Checkpoint checkpoint;
+  checkpoint.spec = spec::to_yaml(root);
+  checkpoint.parameters = model.weights;
+  for (const auto& [name, tensor] : model.slots) checkpoint.parameters[name] = tensor;
+  checkpoint.facts = model.metadata;
+  write_checkpoint(path, checkpoint);
+}
+
 std::map<std::string, Tensor> read_weights(const std::string& path) {
   if (is_checkpoint(path)) return read_checkpoint(path).parameters;
+  if (const Format* format = recognize_format(path)) return read_model(path, {}, format).weights;
   std::map<std::string, Tensor> arrays;
   for (auto& [name, tensor] : read_npz(path)) arrays[name] = std::move(tensor);
   return arrays;
@@ -177,6 +235,7 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
   const uint64_t seed = model.run ? static_cast<uint64_t>(model.run->training.seed) : 0;
   std::map<std::string, Tensor> given;
+  if (!model.has_weights() && model.run && model.run->start) given = model.run->start->weights;
   if (!model.has_weights() && model.run && !model.run->training.initial_weights.empty()) {
     const std::string& path = model.run->training.initial_weights;
     given = select_weights(model.model, model.precision(), read_weights(path), path);

@@ -18,7 +18,7 @@
 namespace dl {
 
 enum class ModelFileKind { kCheckpoint, kForeign, kRunFile, kModelFile };
-const char* name_of(ModelFileKind kind);  // "checkpoint", "file of another framework", "run file", "model file"
+const char* name_of(ModelFileKind kind);  // "checkpoint", "model with weights", "run file", "model file"
 
 struct LoadedModel {
   ModelFileKind kind = ModelFileKind::kModelFile;
@@ -46,8 +46,10 @@ LoadedModel load_foreign(const std::string& path, const ReadOptions& options, co
 
 // What a writer of another format needs of it. FileError where it has no weights.
 SavedModel to_saved_model(const LoadedModel& loaded);
+// A checkpoint without a run: the model, its weights and slots, and what the source said of training. Every command loads it.
+void write_model_checkpoint(const std::string& path, const SavedModel& model);
 
-// Arrays by parameter name: of a checkpoint, or the members of an .npz file. training.initial_weights is such a file.
+// Arrays by parameter name: of a checkpoint, of a file of lib/io, or the members of an .npz file. training.initial_weights is such a file.
 std::map<std::string, Tensor> read_weights(const std::string& path);
 // The weights of `model` in `given`, in the types and shapes of its parameters; the rest of `given` is left out. UserError, beginning
 // with `origin`, where one is missing or has another shape.

@@ -4,7 +4,9 @@
 
 #include <filesystem>
 
+#include "ckpt/checkpoint.h"
 #include "data/file.h"
+#include "io/format.h"
 #include "spec/reader.h"
 #include "spec/yaml.h"
 
@@ -47,15 +49,20 @@ CallbackContext callback_context(const RunSpec& spec) {
   return context;
 }
 
-void read_training(const spec::Node* node, const spec::Place& file_place, RunSpec& spec, const std::string& base_dir,
-                   spec::Problems& problems) {
+// `from_model`: what the model's own file says of training; a key of the run file wins.
+void read_training(const spec::Node* node, const spec::Place& file_place, const spec::Node& from_model, RunSpec& spec,
+                   const std::string& base_dir, spec::Problems& problems) {
   TrainingSpec& t = spec.training;
   spec::Node none;
   none.set_place(file_place);
   spec::Reader reader(node ? *node : none, "training", problems);
   const std::vector<std::string> outputs = output_names(spec.model);
-  const spec::Node* loss = reader.get("loss");
-  const spec::Node* weights = reader.get("loss_weights");
+  const auto own_or_model = [&](const char* key) {
+    const spec::Node* own = reader.get(key);
+    return own && !own->is_null() ? own : from_model.find(key);
+  };
+  const spec::Node* loss = own_or_model("loss");
+  const spec::Node* weights = own_or_model("loss_weights");
   // Without outputs the model has problems of its own; these would only follow from them.
   const bool has_outputs = !outputs.empty();
   if (loss && !loss->is_null()) {
@@ -64,12 +71,13 @@ void read_training(const spec::Node* node, const spec::Place& file_place, RunSpe
     reader.report("loss", "required key is missing; for example sparse_categorical_crossentropy or mse");
   }
   static const spec::Node kAdam = spec::Node::string("adam");
-  const spec::Node* optimizer = reader.get("optimizer");
+  if (spec.start && reader.has("optimizer")) spec.start->slots.clear();
+  const spec::Node* optimizer = own_or_model("optimizer");
   t.optimizer = read_optimizer(optimizer && !optimizer->is_null() ? *optimizer : kAdam, "training.optimizer", problems);
   if (t.optimizer.def)
     t.schedule = read_schedule(t.optimizer.learning_rate,
                                "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
-  const spec::Node* metrics = reader.get("metrics");
+  const spec::Node* metrics = own_or_model("metrics");
   t.metrics.resize(outputs.size());
   if (has_outputs && metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
   t.batch_size = reader.get_int("batch_size", 32, {1, 1 << 24});
@@ -99,6 +107,29 @@ void read_training(const spec::Node* node, const spec::Place& file_place, RunSpe
   reader.finish();
 }
 
+// A model file with weights; false when `path` is none. `training` is what it says of training.
+bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, spec::Problems& problems) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;  // said better by the reader of YAML
+  if (is_checkpoint(path)) {
+    Checkpoint checkpoint = read_checkpoint(path);
+    const spec::Node root = spec::parse_yaml(checkpoint.spec, path);
+    spec.model_tree = root.find("model") ? *root.find("model") : root;
+    spec.model = parse_model(spec.model_tree, "", problems);
+    if (const spec::Node* t = root.find("training")) training = *t;
+    spec.start = StartState{path, std::move(checkpoint.parameters), {}};
+    return true;
+  }
+  const Format* format = recognize_format(path);
+  if (!format) return false;
+  SavedModel saved = read_model(path, {}, format);
+  spec.model = std::move(saved.model);
+  spec.model_tree = std::move(saved.model_tree);
+  training = std::move(saved.training);
+  spec.start = StartState{path, std::move(saved.weights), std::move(saved.slots)};
+  return true;
+}
+
 RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& base_dir) {
   spec::expand_environment(root);
   RunSpec spec;
@@ -106,11 +137,14 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   spec.base_dir = base_dir;
   spec::Problems problems;
   spec::Reader reader(root, "", problems);
+  spec::Node from_model;
   if (const spec::Node* model = reader.get("model"); model && !model->is_null()) {
-    spec.model_tree = model->is_string()
-                          ? spec::load_yaml(std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string())
-                          : *model;
-    spec.model = parse_model(spec.model_tree.is_string() ? *model : spec.model_tree, base_dir, problems);
+    const std::string path =
+        model->is_string() ? std::filesystem::path(resolve_path(base_dir, model->as_string())).lexically_normal().string() : "";
+    if (path.empty() || !read_start(path, spec, from_model, problems)) {
+      spec.model_tree = path.empty() ? *model : spec::load_yaml(path);
+      spec.model = parse_model(spec.model_tree.is_string() ? *model : spec.model_tree, base_dir, problems);
+    }
     spec.model_defaults = problems.take_defaults();
   } else {
     reader.report("model", "required key is missing: the path of a model file, or the model itself");
@@ -121,7 +155,7 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   } else {
     reader.report("data", "required key is missing: what to train on, see dltool-spec(5)");
   }
-  read_training(reader.get("training"), root.place(), spec, base_dir, problems);
+  read_training(reader.get("training"), root.place(), from_model, spec, base_dir, problems);
   spec.output = reader.get_string("output", "runs/" + spec.name);
   reader.finish();
   problems.throw_if_any();

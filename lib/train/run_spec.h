@@ -2,7 +2,9 @@
 // Who uses it: train, eval, bench and --explain. Parsing reports every problem of the file at once and touches no data.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,11 +48,19 @@ struct TrainingSpec {
   bool log_steps = false;  // metrics.jsonl gets a line per step
 };
 
+// What `model: FILE` brings besides the model, where FILE holds weights (a checkpoint, or a file of lib/io).
+struct StartState {
+  std::string origin;                     // the file
+  std::map<std::string, Tensor> weights;  // all of the model
+  std::map<std::string, Tensor> slots;    // of the optimizer, and "step"; empty where the run file names an optimizer of its own
+};
+
 struct RunSpec {
   std::string name;       // of the file, without folder and suffix
   spec::Node resolved;    // the file with overrides and variables
   spec::Node model_tree;  // what `model` was parsed from: the content of the model file, or the map in the run file
   Model model;
+  std::optional<StartState> start;
   DataSpec data;
   bool has_data = false;
   TrainingSpec training;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -159,6 +160,7 @@ class Trainer {
       for (const Parameter& p : step_.program.parameters) set_saved(p.name, resumed_->parameters, resume_path_);
       return;
     }
+    if (spec_.start) load_start();
     if (!training_.initial_weights.empty()) load_initial_weights();
     adapt_layers(spec_, data_.train, *backend_, store);
   }
@@ -174,6 +176,29 @@ class Trainer {
                                   name_of(it->second.dtype()), to_string(std::span<const int64_t>(it->second.dims())),
                                   name_of(store.dtype(name)), to_string(std::span<const int64_t>(store.dims(name)))));
     store.set(name, it->second);
+  }
+
+  // Weights from the file that `model` names, and the optimizer's state where all of it is there.
+  void load_start() {
+    const StartState& start = *spec_.start;
+    ParameterStore& store = session_.parameters();
+    for (const auto& [name, weight] : select_weights(spec_.model, training_.precision, start.weights, start.origin))
+      store.set(name, weight);
+    std::vector<std::string> rest;
+    for (const Parameter& p : step_.program.parameters)
+      if (!start.weights.contains(p.name)) rest.push_back(p.name);
+    const bool fits = std::all_of(rest.begin(), rest.end(), [&](const std::string& name) {
+      const auto found = start.slots.find(name);
+      return found != start.slots.end() && found->second.dims() == store.dims(name);
+    });
+    if (!fits) {
+      if (leader() && !start.slots.empty())
+        log_warning(fmt::format("{}: its optimizer state does not fit; the optimizer starts anew", start.origin));
+      return;
+    }
+    for (const std::string& name : rest) store.set(name, start.slots.at(name).cast(store.dtype(name)));
+    state_.step = start.slots.contains("step") ? static_cast<int64_t>(start.slots.at("step").at(0)) : 0;
+    if (leader()) log_info(fmt::format("training goes on from {} (optimizer step {})", start.origin, state_.step));
   }
 
   void load_initial_weights() {

@@ -181,12 +181,10 @@ TEST_CASE("what is no model is refused with what is allowed") {
   const TestFolder folder;
   CHECK(error_of(folder.path.string() + "/nothing", ExitCode::kUsage).find("does not exist") != std::string::npos);
   CHECK(error_of(folder.path.string(), ExitCode::kUsage).find("a folder without checkpoints") != std::string::npos);
-  put(folder.path.string() + "/a.h5", "\x89HDF\r\n\x1a\n and more");
-  CHECK(error_of(folder.path.string() + "/a.h5", ExitCode::kBadFile).find("not supported yet") != std::string::npos);
-  put(folder.path.string() + "/b.bin", std::string("PK\x03\x04", 4));
-  CHECK(error_of(folder.path.string() + "/b.bin", ExitCode::kBadFile).find("Keras or zip") != std::string::npos);
-  put(folder.path.string() + "/c.onnx", "");
-  CHECK(error_of(folder.path.string() + "/c.onnx", ExitCode::kBadFile).find("is empty") != std::string::npos);
+  put(folder.path.string() + "/b.bin", "\x80\x02 and more");
+  CHECK(error_of(folder.path.string() + "/b.bin", ExitCode::kBadFile).find("looks like a PyTorch file") != std::string::npos);
+  put(folder.path.string() + "/c.tflite", "");
+  CHECK(error_of(folder.path.string() + "/c.tflite", ExitCode::kBadFile).find("not supported") != std::string::npos);
   put(folder.path.string() + "/d.yaml", "just text\n");
   CHECK(error_of(folder.path.string() + "/d.yaml", ExitCode::kUsage).find("d.yaml:1:1") != std::string::npos);
 }
