@@ -37,6 +37,7 @@ std::span<const KernelRow> reference_rows() {
     std::vector<KernelRow> all;
     append_reference_elementwise(all);
     append_reference_shape(all);
+    append_reference_indexing(all);
     append_reference_reduce(all);
     append_reference_conv(all);
     append_reference_pool(all);

@@ -48,6 +48,7 @@ Wide<T> widen(T x) {
 
 void append_reference_elementwise(std::vector<KernelRow>& rows);
 void append_reference_shape(std::vector<KernelRow>& rows);
+void append_reference_indexing(std::vector<KernelRow>& rows);
 void append_reference_reduce(std::vector<KernelRow>& rows);
 void append_reference_conv(std::vector<KernelRow>& rows);
 void append_reference_pool(std::vector<KernelRow>& rows);

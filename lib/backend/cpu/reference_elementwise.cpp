@@ -14,6 +14,30 @@ constexpr bool is_exact_in_integers(std::string_view name) {
   return false;
 }
 
+// Rows whose expression is not right in integers but whose value is one: in 64 bits, wrapping around as the hardware does.
+template <class W>
+W absolute(W x) {
+  return x < W(0) ? static_cast<W>(0 - static_cast<uint64_t>(x)) : x;
+}
+template <class W>
+W quotient(W a, W b) {  // towards zero
+  if (std::is_signed_v<W> && b == static_cast<W>(-1)) return static_cast<W>(0 - static_cast<uint64_t>(a));
+  return static_cast<W>(a / b);
+}
+template <class W>
+W modulus(W a, W b) {  // with the sign of b
+  if (std::is_signed_v<W> && b == static_cast<W>(-1)) return 0;
+  const W rest = static_cast<W>(a % b);
+  return rest != 0 && (rest < 0) != (b < 0) ? static_cast<W>(rest + b) : rest;
+}
+template <class W>
+W power(W a, W b) {
+  uint64_t result = 1, factor = static_cast<uint64_t>(a);
+  for (auto left = static_cast<uint64_t>(b); left; left >>= 1, factor *= factor)
+    if (left & 1) result *= factor;
+  return static_cast<W>(result);
+}
+
 // The rows of the table as functions of T.
 namespace value {
 using namespace math;  // NOLINT: the vocabulary of the table
@@ -55,9 +79,15 @@ template <class Row>
 void run_unary(const ReferenceCall& call) {
   dispatch(call.inputs[0].dtype, [&]<class T>() {
     using C = Compute<Row, T>;
+    constexpr bool is_abs = !kIsFloat<T> && std::string_view(Row::name) == "abs";
     const T* x = call.in<T>(0);
     T* y = call.out<T>(0);
-    for (int64_t i = 0, n = call.inputs[0].size(); i < n; ++i) y[i] = convert<T>(Row::of(convert<C>(x[i])));
+    for (int64_t i = 0, n = call.inputs[0].size(); i < n; ++i) {
+      if constexpr (is_abs)
+        y[i] = convert<T>(absolute(widen(x[i])));
+      else
+        y[i] = convert<T>(Row::of(convert<C>(x[i])));
+    }
   });
 }
 
@@ -73,7 +103,16 @@ template <class Row>
 void run_binary(const ReferenceCall& call) {
   dispatch(call.inputs[0].dtype, [&]<class T>() {
     using C = Compute<Row, T>;
-    run_pairs<T, T>(call, [](T a, T b) { return convert<T>(Row::of(convert<C>(a), convert<C>(b))); });
+    run_pairs<T, T>(call, [](T a, T b) {
+      // A division by zero and a negative power of an integer are left to floating point.
+      if constexpr (!kIsFloat<T>) {
+        constexpr std::string_view kName = Row::name;
+        if (kName == "div" && b != T(0)) return convert<T>(quotient(widen(a), widen(b)));
+        if (kName == "mod" && b != T(0)) return convert<T>(modulus(widen(a), widen(b)));
+        if (kName == "pow" && b >= T(0)) return convert<T>(power(widen(a), widen(b)));
+      }
+      return convert<T>(Row::of(convert<C>(a), convert<C>(b)));
+    });
   });
 }
 
