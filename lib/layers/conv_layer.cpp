@@ -36,7 +36,7 @@ void check_conv(Layer& layer, spec::Reader& reader) {
   const auto strided = [](const std::vector<int64_t>& values) {
     return std::any_of(values.begin(), values.end(), [](int64_t v) { return v > 1; });
   };
-  if (config.has("filters") && config.integer("filters") % config.integer("groups") != 0)
+  if (config.has("groups") && config.integer("filters") % config.integer("groups") != 0)
     reader.report("groups", fmt::format("is {}, must divide filters ({})", config.integer("groups"), config.integer("filters")));
   if (strided(config.integers("strides")) && strided(config.integers("dilation_rate")))
     reader.report("dilation_rate", "must be 1 where strides are above 1, as in Keras");

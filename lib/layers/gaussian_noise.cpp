@@ -1,6 +1,4 @@
-#include <numbers>
-
-#include "layers/layer.h"
+#include "layers/noise.h"
 #include "ops/builders.h"
 
 namespace dl {
@@ -14,10 +12,7 @@ const LayerDef layer_gaussian_noise = {
       const Var x = inputs[0].value;
       const double stddev = context.config().real("stddev");
       if (!context.training() || stddev == 0) return {{x, {}}};
-      // Box-Muller; 1 - u is above 0.
-      const Var radius = sqrt(-2.0 * log(1.0 - context.random_uniform(x.shape(), context.config().node("seed"))));
-      const Var angle = 2 * std::numbers::pi * context.random_uniform(x.shape(), context.config().node("seed"));
-      return {{x + cast(stddev * radius * cos(angle), x.dtype()), {}}};
+      return {{x + cast(stddev * random_normal(context, x.shape()), x.dtype()), {}}};
     },
 };
 

@@ -53,7 +53,7 @@ Var add_channel_bias(Var y, Var bias, bool channels_first) {
 
 void require_rank(Var x, int64_t spatial, const char* class_name, bool channels_first) {
   if (x.rank() == spatial + 2) return;
-  const char* axes = spatial == 1 ? "time" : "height, width";
+  const char* axes = spatial == 1 ? "time" : spatial == 2 ? "height, width" : "depth, height, width";
   throw UserError(fmt::format("{} needs {} axes [batch, {}], got {}", class_name, spatial + 2,
                               channels_first ? fmt::format("channels, {}", axes) : fmt::format("{}, channels", axes),
                               to_string(x.shape())));

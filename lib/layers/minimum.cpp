@@ -1,0 +1,15 @@
+#include "layers/merge.h"
+#include "ops/builders.h"
+
+namespace dl {
+
+const LayerDef layer_minimum = {
+    .class_name = "Minimum",
+    .summary = "Smallest of the inputs, element by element; sizes of 1 stretch.",
+    .min_inputs = 2,
+    .max_inputs = -1,
+    .masking = Masking::kOwn,
+    .build = [](LayerContext&, std::span<const MaskedVar> inputs) { return build_masked_merge(inputs, minimum); },
+};
+
+}  // namespace dl
