@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "base/terminal.h"
 #include "bench/measure.h"
-#include "bench/random_inputs.h"
+#include "plan/random_inputs.h"
 #include "commands.h"
 #include "layers/build.h"
 #include "output.h"

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/terminal.h"
-#include "bench/random_inputs.h"
+#include "plan/random_inputs.h"
 #include "commands.h"
 #include "layers/build.h"
 #include "layers/summary.h"
@@ -188,10 +188,53 @@ std::string to_text(const LoadedModel& loaded, const Report& report) {
   return text;
 }
 
+// ---- questions about a file
+
+ExitCode answer_for(const LoadedModel& loaded, const InspectOptions& options) {
+  const Format* format = find_format(options.target);
+  const std::vector<std::string> lines =
+      format && format->unsupported ? format->unsupported(to_saved_model(loaded), {}) : std::vector<std::string>{};
+  if (options.common.json) {
+    const Json json = {
+        {"schema_version", 1}, {"file", loaded.origin}, {"format", options.target}, {"supported", lines.empty()}, {"unsupported", lines}};
+    write_stdout(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  } else {
+    std::string text;
+    for (const std::string& line : lines) text += safe_for_terminal(line) + "\n";
+    write_stdout(lines.empty() ? fmt::format("{}: can be written as {}\n", safe_for_terminal(loaded.origin), options.target) : text);
+  }
+  return lines.empty() ? ExitCode::kDone : ExitCode::kThresholdMissed;
+}
+
+ExitCode selftest(const LoadedModel& loaded, const InspectOptions& options) {
+  if (!loaded.foreign || loaded.foreign->tests.empty())
+    throw UserError(fmt::format("{}: holds no test samples; dltool convert stores them where the format has room", loaded.origin));
+  const SavedModel saved = to_saved_model(loaded);
+  bool ok = true;
+  Json results = Json::array();
+  std::string text;
+  for (const TestPair& pair : loaded.foreign->tests) {
+    const Parity parity = compare_outputs(pair.outputs, run_model(saved, pair.inputs), {});
+    ok &= parity.ok();
+    for (const OutputParity& o : parity.outputs) {
+      results.push_back(
+          {{"output", o.name}, {"max_error", number_json(o.max_error)}, {"differing", o.differing}, {"elements", o.elements}});
+      text += fmt::format("{}: {} of {} elements differ, largest error {:.2g}\n", safe_for_terminal(o.name), o.differing, o.elements,
+                          o.max_error);
+    }
+  }
+  if (options.common.json) text = Json({{"schema_version", 1}, {"file", loaded.origin}, {"ok", ok}, {"outputs", results}}).dump() + "\n";
+  write_stdout(text);
+  if (!ok) log_error(fmt::format("{}: gives other numbers than where it was written", loaded.origin));
+  return ok ? ExitCode::kDone : ExitCode::kThresholdMissed;
+}
+
 }  // namespace
 
 ExitCode run_inspect(const InspectOptions& options) {
   const LoadedModel loaded = load_model(options.file);
+  if (!options.target.empty()) return answer_for(loaded, options);
+  if (options.selftest) return selftest(loaded, options);
   if (!options.explain.empty()) {
     write_stdout(explain_file(loaded, options.explain));
     return ExitCode::kDone;

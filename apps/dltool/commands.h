@@ -64,6 +64,8 @@ struct PredictOptions {
 struct InspectOptions {
   CommonOptions common;
   std::string file;  // model file, run file or checkpoint
+  std::string target;  // --for: "" or a format that it may be written in
+  bool selftest = false;
   std::string explain;
 };
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "base/atomic_file.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "layers/graph_layer.h"
 #include "train/model_file.h"
@@ -99,6 +100,7 @@ SavedModel load(const std::string& source, const std::string& from, const Conver
   LoadedModel loaded = format ? load_foreign(source, {}, format) : load_model(source);
   if (from == kCheckpoint && loaded.kind != ModelFileKind::kCheckpoint)
     throw FileError(fmt::format("{}: is a {}, not a checkpoint as --from says", source, name_of(loaded.kind)));
+  if (!loaded.has_weights()) log_warning(fmt::format("{}: is not trained; its initial weights are written", source));
   const std::map<std::string, Shape> shapes = wanted_shapes(loaded.model, settings);
   if (!shapes.empty() && graph_of(loaded.model)) {
     ReadOptions options;

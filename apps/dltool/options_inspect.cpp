@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "command.h"
+#include "convert_job.h"
 
 namespace dl::app {
 
@@ -21,10 +22,17 @@ Command inspect_command() {
       {"Layers, parameters, FLOPs, memory", "dltool inspect models/lenet.yaml"},
       {"A checkpoint: where it comes from and how far it is trained", "dltool inspect runs/digits/checkpoints/best.ckpt.h5"},
       {"For scripts", "dltool inspect best.ckpt.h5 --json | jq .parameters.total"},
+      {"Before converting", "dltool inspect model.keras --for onnx"},
   };
   command.positional("FILE", options->file, "a checkpoint, the folder of a run, a model file or a run file").with_files();
   command.option("--explain", "STAGE", options->explain, "write one stage of the compiled network to stdout instead")
       .with_choices({"graph", "passes", "plan", "memory"});
+  command
+      .option("--for", "FORMAT", options->target,
+              "say whether the model can be written in this format; if not, all that stands in the way (exit 1)")
+      .with_choices(writable_formats());
+  command.flag("--selftest", options->selftest,
+               "run the samples stored in the file and compare with the outputs stored beside them (exit 1)");
   command.common_options(options->common);
   command.run = [options] { return run_inspect(*options); };
   return command;

@@ -1,6 +1,6 @@
 #include "programs.h"
 
-#include "bench/random_inputs.h"
+#include "plan/random_inputs.h"
 #include "layers/build.h"
 
 namespace dl::app {

@@ -5,52 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "backend/backend.h"
 #include "base/error.h"
-#include "base/philox.h"
 #include "layers/build.h"
-#include "ops/ops.h"
+#include "plan/random_inputs.h"
 #include "plan/session.h"
 
 namespace dl {
 namespace {
 
 constexpr int64_t kOpenSize = 7;
-
-// Values that an integer input may take: below the smallest table that it indexes.
-int64_t index_limit(const Program& program, Value input) {
-  std::vector<char> reached(program.graph.size(), 0);
-  reached[input.node] = 1;
-  int64_t limit = std::numeric_limits<int64_t>::max();
-  for (uint32_t n = input.node + 1; n < program.graph.size(); ++n) {
-    const Node& node = program.graph.node(n);
-    const auto comes_from_input = [&](Value v) { return reached[v.node] != 0; };
-    if (node.op == &op_gather && comes_from_input(node.inputs[1])) {
-      const Shape& table = program.graph.type(node.inputs[0]).shape;
-      const Dim rows = table.at(static_cast<size_t>(node.attrs.integer("axis")));
-      if (rows.known()) limit = std::min(limit, rows.value());
-    } else if (std::any_of(node.inputs.begin(), node.inputs.end(), comes_from_input) && !is_float(node.types[0].dtype)) {
-      reached[n] = 1;
-    }
-  }
-  return limit;
-}
-
-Tensor random_tensor(DType dtype, Dims dims, int64_t limit, uint64_t seed, uint64_t stream) {
-  Tensor tensor(dtype, std::move(dims));
-  RandomSequence random(seed, stream);
-  for (int64_t i = 0; i < tensor.size(); ++i) {
-    if (is_float(dtype))
-      tensor.set(i, random.next_unit() * 2 - 1);
-    else if (dtype == DType::kBool)
-      tensor.set(i, static_cast<double>(random.next_below(2)));
-    else
-      tensor.set(i, static_cast<double>(random.next_below(static_cast<uint64_t>(std::clamp<int64_t>(limit, 1, 100)))));
-  }
-  return tensor;
-}
 
 // [n, h, w, c] -> [n, c, h, w] or back.
 Tensor move_channels(const Tensor& t, bool first) {
@@ -129,17 +94,9 @@ double Parity::max_error() const {
 
 NamedTensors random_inputs(const SavedModel& model, const ParityOptions& options) {
   const Program program = build_inference_program(model.model);
+  const std::vector<Tensor> tensors = make_random_inputs(program, choose_sizes(program, options.samples, kOpenSize), options.seed);
   NamedTensors inputs;
-  std::map<Dim, int64_t, decltype([](const Dim& a, const Dim& b) { return to_string(a) < to_string(b); })> sizes;
-  for (const NamedValue& in : program.inputs) {
-    const TensorType& type = program.graph.type(in.value);
-    Dims dims;
-    for (size_t i = 0; i < type.shape.size(); ++i) {
-      const Dim d = type.shape[i];
-      dims.push_back(d.known() ? d.value() : sizes.emplace(d, i == 0 ? options.samples : kOpenSize).first->second);
-    }
-    inputs.emplace_back(in.name, random_tensor(type.dtype, std::move(dims), index_limit(program, in.value), options.seed, inputs.size()));
-  }
+  for (size_t i = 0; i < tensors.size(); ++i) inputs.emplace_back(program.inputs[i].name, tensors[i]);
   return inputs;
 }
 

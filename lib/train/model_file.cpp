@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backend/backend.h"
 #include "base/log.h"
 #include "data/npy.h"
 #include "layers/build.h"
@@ -42,14 +43,18 @@ void refuse_unreadable(const std::string& path) {
       throw FileError(fmt::format("{}: looks like {}, which is not supported by this version; {}", path, f.name, kAllowed));
 }
 
-// The weights of `parameters` that the model's inference program has.
+// The weights of the model's inference program: those of the file, or the first ones of an untrained model.
 std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
+  const Program program = build_inference_program(loaded.model, loaded.precision());
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  ParameterStore store(*backend);
+  if (!loaded.has_weights()) set_parameters(loaded, program, store);
   std::map<std::string, Tensor> weights;
-  for (const Parameter& p : build_inference_program(loaded.model, loaded.precision()).parameters) {
+  for (const Parameter& p : program.parameters) {
     const auto found = loaded.parameters.find(p.name);
-    if (found == loaded.parameters.end())
+    if (loaded.has_weights() && found == loaded.parameters.end())
       throw FileError(fmt::format("{}: has no parameter '{}', which its model needs", loaded.origin, p.name));
-    weights[p.name] = found->second;
+    weights[p.name] = loaded.has_weights() ? found->second : store.get(p.name);
   }
   return weights;
 }
@@ -172,9 +177,6 @@ LoadedModel load_foreign(const std::string& path, const ReadOptions& options, co
 }
 
 SavedModel to_saved_model(const LoadedModel& loaded) {
-  if (!loaded.has_weights())
-    throw UserError(fmt::format("{}: a {} has no weights; give a checkpoint, the folder of a run or a file with weights", loaded.origin,
-                                name_of(loaded.kind)));
   SavedModel saved;
   if (loaded.foreign) saved = *loaded.foreign;
   saved.model = loaded.model;

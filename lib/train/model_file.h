@@ -44,7 +44,7 @@ LoadedModel load_model(const std::string& path, const std::vector<std::string>& 
 // The same for a file that may need values or sizes of its inputs, or whose format is to be `format`.
 LoadedModel load_foreign(const std::string& path, const ReadOptions& options, const Format* format = nullptr);
 
-// What a writer of another format needs of it. FileError where it has no weights.
+// What a writer of another format needs of it. An untrained model comes with its first weights.
 SavedModel to_saved_model(const LoadedModel& loaded);
 // A checkpoint without a run: the model, its weights and slots, and what the source said of training. Every command loads it.
 void write_model_checkpoint(const std::string& path, const SavedModel& model);

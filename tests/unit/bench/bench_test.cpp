@@ -5,7 +5,7 @@
 
 #include "backend/backend.h"
 #include "bench/measure.h"
-#include "bench/random_inputs.h"
+#include "plan/random_inputs.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
 

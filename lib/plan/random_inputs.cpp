@@ -1,4 +1,4 @@
-#include "bench/random_inputs.h"
+#include "plan/random_inputs.h"
 
 #include <algorithm>
 #include <string_view>

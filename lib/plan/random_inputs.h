@@ -1,5 +1,5 @@
 // Inputs for a Program when there is no data: sizes and values that it can run with.
-// Who uses it: bench, inspect (sizes only).
+// Who uses it: bench, proofs of conversions (io/parity), inspect (sizes only).
 #pragma once
 
 #include <cstdint>
