@@ -1,0 +1,53 @@
+// The rows: how each operator is written, by family. Whoever prepares a program asks them too what must be lowered first.
+// Who uses it: export_prepare.cpp, Emitter. To add an operator: a row in the list of its family.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "graph/op_def.h"
+#include "io/onnx/export_constants.h"
+#include "io/onnx/export_emitter.h"
+
+namespace dl::onnx_export {
+
+struct RefuseCall {
+  const Node& node;
+  const Graph& graph;
+  const Constants& constants;
+  int opset;
+};
+
+struct Row {
+  const OpDef* op;
+  void (*emit)(Emitter& emitter, const Node& node, Value self);  // self: output 0
+  // Why ONNX has no exact form for this node, "" when it has. Null: it always has.
+  std::string (*refuse)(const RefuseCall& call) = nullptr;
+};
+
+std::span<const Row> elementwise_rows();
+std::span<const Row> shape_rows();
+std::span<const Row> nn_rows();
+std::span<const Row> reduce_rows();
+std::span<const Row> recurrent_rows();
+
+// Joins: rows that take in what stands before them. True when the node has been written that way.
+bool emit_with_bias(Emitter& emitter, const Node& add, Value self);           // Conv, ConvTranspose, Gemm
+bool emit_mean(Emitter& emitter, const Node& div, Value self);                // ReduceMean, GlobalAveragePool
+bool emit_bidirectional(Emitter& emitter, const Node& concat, Value self);    // LSTM, GRU of both directions
+bool emit_natural_sequence(Emitter& emitter, const Node& slice, Value self);  // a reversed layer's sequence, reversed again
+bool emit_resize(Emitter& emitter, const Node& reshape, Value self);          // repeated rows and columns
+
+// reshape(broadcast_to(reshape(x))) that repeats every element along an axis, as UpSampling2D makes it.
+struct Repeat {
+  Value x;
+  size_t axis;
+  int64_t times;
+};
+std::optional<Repeat> repeat_of(const Graph& graph, Value v);
+
+const Row* find_row(const OpDef& op);         // null when there is none
+std::string refusal(const RefuseCall& call);  // "" when the node's row takes it
+
+}  // namespace dl::onnx_export
