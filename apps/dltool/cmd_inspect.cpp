@@ -10,6 +10,7 @@
 #include "base/terminal.h"
 #include "plan/random_inputs.h"
 #include "commands.h"
+#include "io/parity.h"
 #include "layers/build.h"
 #include "layers/summary.h"
 #include "output.h"
