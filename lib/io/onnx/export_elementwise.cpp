@@ -135,6 +135,18 @@ void emit_equal(Emitter& e, const Node& node, Value self) {
   named(e, node, self, "Equal");
 }
 
+// relu(x) - alpha relu(-x)
+void emit_sub(Emitter& e, const Node& node, Value self) {
+  const Value left = node.inputs[0], right = node.inputs[1];
+  if (e.is(left, op_relu) && e.is(right, op_mul)) {
+    const Value x = e.node(left).inputs[0], alpha = e.node(right).inputs[0], other = e.node(right).inputs[1];
+    const Value inner = e.is(other, op_relu) ? e.node(other).inputs[0] : x;
+    if (e.is(inner, op_neg) && e.node(inner).inputs[0] == x && e.is_static(alpha) && e.shape(self) == e.shape(x))
+      return e.result(self, e.op("PRelu", {e.use(x), e.use(alpha)}));
+  }
+  named(e, node, self, "Sub");
+}
+
 // ---- operators that ONNX has not
 
 // The value with a literal of its type, as in code: `k(2)` is the number 2.
@@ -211,6 +223,7 @@ void emit_cast(Emitter& e, const Node& node, Value self) {
 // The first row of an operator counts: what is special stands before the table.
 const std::vector<Row> kRows = {
     {&op_add, emit_add},
+    {&op_sub, emit_sub},
     {&op_div, emit_div},
     {&op_equal, emit_equal},
     {&op_minimum, emit_minimum},

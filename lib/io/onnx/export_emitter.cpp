@@ -53,7 +53,7 @@ int onnx_type(DType type) {
 }
 
 const Row* find_row(const OpDef& op) {
-  for (const std::span<const Row> rows : {elementwise_rows(), shape_rows(), nn_rows(), reduce_rows(), recurrent_rows()})
+  for (const std::span<const Row> rows : {elementwise_rows(), shape_rows(), nn_rows(), reduce_rows(), recurrent_rows(), indexing_rows()})
     for (const Row& row : rows)
       if (row.op == &op) return &row;
   return nullptr;
@@ -257,6 +257,10 @@ void Emitter::emit_outputs() {
   scope_.clear();
   for (const NamedValue& out : program_.outputs) {
     const DType dtype = graph().type(out.value).dtype;
+    if (is(out.value, op_input) && node(out.value).attrs.text("name") == out.name) {  // listed twice, without a node
+      output_tokens_.push_back("i" + out.name);
+      continue;
+    }
     std::string token = use(out.value);
     if (dtype == DType::kFloat32 && stored(dtype) != dtype) token = op("Cast", {token}, {{"to", int64_t{onnx_type(dtype)}}});
     output_tokens_.push_back(std::move(token));
@@ -283,6 +287,7 @@ void Emitter::name_everything(OnnxGraph& result) {
   for (size_t k = 0; k < program_.outputs.size(); ++k) {
     const std::string token = resolve(output_tokens_[k]), &name = program_.outputs[k].name;
     result.outputs.push_back({name, graph().type(program_.outputs[k].value)});
+    if (token == "i" + name) continue;
     if (produced.count(token) && !names.count(token)) {
       names[token] = name;
       continue;

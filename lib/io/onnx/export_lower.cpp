@@ -42,6 +42,19 @@ std::vector<Var> lower_scatter_add(const RewriteCall& call) {
   return {transpose(y, back)};
 }
 
+// Every element of the result is a product over the whole axis in which the elements beyond it count as 1.
+std::vector<Var> lower_cumprod(const RewriteCall& call) {
+  const Var x = call.inputs[0];
+  const int64_t axis = call.node.attrs.integer("axis");
+  Shape square(static_cast<size_t>(x.rank()) + 1, Dim(1));
+  square[static_cast<size_t>(axis)] = square[static_cast<size_t>(axis) + 1] = x.dim(axis);
+  const Var place = iota(call.graph, DType::kInt64, square, axis), factor = iota(call.graph, DType::kInt64, square, axis + 1);
+  const bool reverse = call.node.attrs.flag("reverse");
+  const Var low = reverse ? place : factor, high = reverse ? factor : place;
+  const Var counts = call.node.attrs.flag("exclusive") ? less(low, high) : less_equal(low, high);
+  return {reduce_prod(select(counts, expand_dims(x, axis), 1.0), {axis + 1})};
+}
+
 }  // namespace
 
 Program lower_for_opset(const Program& program, int opset) {
@@ -55,6 +68,7 @@ Program lower_for_opset(const Program& program, int opset) {
       if (node.op->kind == OpKind::kSource || refusal({node, result.graph, constants, opset}).empty()) return {};
       if (node.op == &op_pad) return changed = true, lower_pad(call);
       if (node.op == &op_scatter_add && node.attrs.integer("axis") != 0) return changed = true, lower_scatter_add(call);
+      if (node.op == &op_cumprod) return changed = true, lower_cumprod(call);
       if (!node.op->lower) return {};
       try {
         std::vector<Var> lowered = node.op->lower({call.graph, node.attrs, call.inputs, node.types});

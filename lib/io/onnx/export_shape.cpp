@@ -123,13 +123,22 @@ void emit_slice(Emitter& e, const Node& node, Value self) {
   e.result(self, e.op("Slice", std::move(operands)));
 }
 
+bool feeds_max_pool(const Emitter& e, Value v) {
+  for (uint32_t n = v.node + 1; n < e.graph().size(); ++n)
+    if (const Node& node = e.graph().node(n); node.op == &op_max_pool && node.inputs[0] == v) return true;
+  return false;
+}
+
 void emit_pad(Emitter& e, const Node& node, Value self) {
   Shape pads = node.attrs.shape("before");
   const Shape& after = node.attrs.shape("after");
   pads.insert(pads.end(), after.begin(), after.end());
-  Names operands = {e.use(node.inputs[0]), all_known(pads) ? e.ints(known_dims(pads), "pads") : e.sizes(pads, {node.inputs[0]})};
-  if (const double value = node.attrs.real("value"); value != 0) operands.push_back(e.scalar(e.type(self).dtype, value));
-  e.result(self, e.op("Pad", std::move(operands)));
+  const std::string counts = all_known(pads) ? e.ints(known_dims(pads), "pads") : e.sizes(pads, {node.inputs[0]});
+  double value = node.attrs.real("value");
+  // ONNX Runtime (1.31) takes a Pad with 0 into a MaxPool behind it, whose padding never wins, and so gives other numbers; with -0 it does
+  // not.
+  if (value == 0 && feeds_max_pool(e, self)) value = -0.0;
+  e.result(self, e.op("Pad", {e.use(node.inputs[0]), counts, e.scalar(e.type(self).dtype, value)}));
 }
 
 std::string refuse_pad(const RefuseCall& call) {
