@@ -1,0 +1,54 @@
+// Bits of integers, and questions about floats.
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "io/onnx/import_util.h"
+#include "ops/indexing.h"
+
+namespace dl::onnx {
+namespace {
+
+template <Var (*function)(Var, Var)>
+OnnxValues import_pair(NodeCall& call) {
+  return {function(call.in(0), call.in(1))};
+}
+
+OnnxValues import_bitwise_not(NodeCall& call) { return {bitwise_not(call.in(0))}; }
+
+OnnxValues import_bit_shift(NodeCall& call) {
+  const std::string direction = call.text("direction");
+  if (direction == "LEFT") return {shift_left(call.in(0), call.in(1))};
+  if (direction == "RIGHT") return {shift_right(call.in(0), call.in(1))};
+  call.fail(fmt::format("direction '{}' is neither LEFT nor RIGHT", direction));
+}
+
+OnnxValues import_is_nan(NodeCall& call) {
+  const Var x = call.in(0);
+  return {not_equal(x, x)};
+}
+
+OnnxValues import_is_inf(NodeCall& call) {
+  const Var x = call.in(0);
+  const double inf = std::numeric_limits<double>::infinity();
+  const bool negative = call.integer("detect_negative", 1) != 0, positive = call.integer("detect_positive", 1) != 0;
+  if (!is_float(x.dtype())) call.fail("takes floats");
+  if (negative && positive) return {equal(abs(x), inf)};
+  if (negative || positive) return {equal(x, negative ? -inf : inf)};
+  return {full(call.graph(), {DType::kBool, x.shape()}, 0)};
+}
+
+OnnxValues import_det(NodeCall& call) { return {determinant(call.in(0))}; }
+
+constexpr OpRow kRows[] = {
+    {"BitwiseAnd", 18, import_pair<bitwise_and>}, {"BitwiseOr", 18, import_pair<bitwise_or>},
+    {"BitwiseXor", 18, import_pair<bitwise_xor>}, {"BitwiseNot", 18, import_bitwise_not},
+    {"BitShift", 11, import_bit_shift},           {"IsNaN", 9, import_is_nan, kAnyType},
+    {"IsInf", 10, import_is_inf, kAnyType},       {"Det", 11, import_det},
+};
+
+}  // namespace
+
+std::span<const OpRow> onnx_rows_bits() { return kRows; }
+
+}  // namespace dl::onnx
