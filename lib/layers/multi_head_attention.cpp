@@ -1,89 +1,114 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "base/error.h"
-#include "layers/initializers.h"
-#include "layers/layer.h"
+#include "layers/einsum.h"
+#include "layers/heads.h"
+#include "layers/noise.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
 
 namespace dl {
 namespace {
 
-// A dense layer between [batch, time, features...] with weights of Keras's shapes: kernel [in..., out...], bias [out...].
-// The first `in_axes` axes of `shape` are contracted with the last axis of x.
-Var project(LayerContext& context, const char* name, const char* object, Var x, const Shape& shape, int64_t in_axes) {
-  const Config& config = context.config();
-  const LayerContext::SubLayer sub(context, name, object);
-  const Shape out(shape.begin() + in_axes, shape.end());
-  WeightSpec kernel{"kernel", shape, make_initializer(config.node("kernel_initializer")), config.node("kernel_regularizer")};
-  std::vector<int64_t> input_axes, output_axes;
-  for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i) (i < in_axes ? input_axes : output_axes).push_back(i);
-  if (!kernel.initializer.config.has("input_axes")) {
-    kernel.initializer.config.set("input_axes", input_axes);
-    kernel.initializer.config.set("output_axes", output_axes);
+// The axes of the inputs to attend over; none given: all between batch and features.
+std::vector<int64_t> attention_axes(const Config& config, int64_t rank) {
+  std::vector<int64_t> axes;
+  if (config.given("attention_axes")) {
+    for (int64_t axis : config.integers("attention_axes")) axes.push_back(axis < 0 ? axis + rank : axis);
+    for (int64_t axis : axes)
+      if (axis < 1 || axis >= rank - 1)
+        throw UserError(fmt::format("attention_axes must lie between the batch and the features of {} axes, from 1 to {}", rank, rank - 2));
+    return axes;
   }
-  const Dim in = element_count(Shape(shape.begin(), shape.begin() + in_axes)), units = element_count(out);
-  Var y = matmul(x, reshape(context.add_weight(std::move(kernel)), {in, units}));
-  if (config.flag("use_bias")) {
-    WeightSpec bias{"bias", out, make_initializer(config.node("bias_initializer")), config.node("bias_regularizer")};
-    y = y + reshape(context.add_weight(std::move(bias)), {units});
-  }
-  return y;
+  for (int64_t axis = 1; axis < rank - 1; ++axis) axes.push_back(axis);
+  return axes;
 }
 
-// [batch, time, heads * size] -> [batch, heads, time, size].
-Var split_heads(Var x, Dim heads, Dim size) { return transpose(reshape(x, {x.dim(0), x.dim(1), heads, size}), {0, 2, 1, 3}); }
+// Keras's equations: q, k, v are [batch, free and attended axes, heads, size]; scores are [batch, free, heads, query, key].
+struct Equations {
+  std::string query, source, scores;
+};
 
-// Which steps may attend to which, bool broadcastable to [batch, heads, query time, value time]; invalid: all.
-Var attention_mask(LayerContext& context, Var query, Var value, Var query_mask, Var value_mask, Var key_mask) {
-  Var mask;
-  const auto combine = [&](Var more) { mask = mask.valid() ? logical_and(mask, more) : more; };
-  if (query_mask.valid()) combine(reshape(query_mask, {query.dim(0), Dim(1), query.dim(1), Dim(1)}));
-  for (Var steps : {value_mask, key_mask})
-    if (steps.valid()) combine(reshape(steps, {value.dim(0), Dim(1), Dim(1), value.dim(1)}));
-  if (context.config().flag("use_causal_mask")) {
-    const Shape shape = {Dim(1), Dim(1), query.dim(1), value.dim(1)};
-    combine(greater_equal(iota(context.graph(), DType::kInt32, shape, 2), iota(context.graph(), DType::kInt32, shape, 3)));
+Equations equations_for(int64_t rank, const std::vector<int64_t>& axes) {
+  Equations e;
+  for (int64_t i = 0; i < rank; ++i) {
+    const bool attended = std::find(axes.begin(), axes.end(), i) != axes.end();
+    e.query += static_cast<char>('a' + i);
+    e.source += static_cast<char>((attended ? 'A' : 'a') + i);
+    if (!attended && i < rank - 1) e.scores += e.query.back();
   }
-  return mask;
+  for (int64_t axis : axes) e.scores += e.query[static_cast<size_t>(axis)];
+  for (int64_t axis : axes) e.scores += e.source[static_cast<size_t>(axis)];
+  return e;
 }
 
-// With dropout on the attention scores, which the attention operator has not.
-Var attention_with_dropout(LayerContext& context, Var q, Var k, Var v, Var mask, double scale, double rate) {
-  Var scores = matmul(q * scale, k, false, true);
-  if (mask.valid()) scores = select(mask, scores, -1e9);
-  Var weights = softmax(scores);
+// Softmax over the last `count` axes.
+Var softmax_last(Var x, int64_t count) {
+  Shape flat(x.shape().begin(), x.shape().end() - count);
+  flat.push_back(element_count(Shape(x.shape().end() - count, x.shape().end())));
+  return count == 1 ? softmax(x) : reshape(softmax(reshape(x, flat)), x.shape());
+}
+
+// Attention over any axes; q, k, v as in Equations.
+Attended attend_axes(LayerContext& context, Var q, Var k, Var v, Var mask, double scale, const std::vector<int64_t>& axes) {
+  const Equations e = equations_for(q.rank(), axes);
+  const auto count = static_cast<int64_t>(axes.size());
+  if (mask.valid() && (count != 1 || axes[0] != 1)) throw UserError("masks need attention over axis 1 alone: set attention_axes to 1");
+  Var scores = einsum(k, e.source, q * scale, e.query, e.scores);
+  if (mask.valid()) {
+    while (mask.rank() < scores.rank()) mask = expand_dims(mask, 1);
+    scores = select(mask, scores, -1e9);
+  }
+  Var weights = softmax_last(scores, count);
   if (mask.valid()) weights = select(mask, weights, 0.0);
-  const Var keep = greater_equal(context.random_uniform(weights.shape(), context.config().node("seed")), rate);
-  return matmul(select(keep, weights * (1 / (1 - rate)), 0.0), v);
+  const Var used = drop_elements(context, weights, weights.shape(), context.config().real("dropout"));
+  return {einsum(used, e.scores, v, e.source, e.query), weights};
+}
+
+Var heads_first(Var x) { return transpose(x, {0, 2, 1, 3}); }
+
+Shape output_sizes(const Config& config, Var query) {
+  if (!config.given("output_shape")) return {query.dim(-1)};
+  Shape sizes;
+  for (int64_t size : config.integers("output_shape")) sizes.push_back(Dim(size));
+  return sizes;
 }
 
 std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
-  const MaskedVar& value_input = inputs[inputs.size() > 1 ? 1 : 0];
-  const Var query = context.to_compute(inputs[0].value), value = context.to_compute(value_input.value);
+  const Var query = context.to_compute(inputs[0].value), value = context.to_compute(inputs[inputs.size() > 1 ? 1 : 0].value);
   const Var key = inputs.size() > 2 ? context.to_compute(inputs[2].value) : value;
   for (Var x : {query, value, key})
-    if (x.rank() != 3) throw UserError("MultiHeadAttention needs sequences [batch, time, features], got " + to_string(x.shape()));
+    if (x.rank() < 3 || x.rank() != query.rank())
+      throw UserError("MultiHeadAttention needs inputs of equal rank [batch, time, ..., features], got " + to_string(x.shape()));
   const Dim heads(config.integer("num_heads")), key_dim(config.integer("key_dim"));
   const Dim value_dim = config.given("value_dim") ? Dim(config.integer("value_dim")) : key_dim;
-  const Dim out = config.given("output_shape") ? Dim(config.integers("output_shape").at(0)) : query.dim(2);
-  const Var q = split_heads(project(context, "query", "query_dense", query, {query.dim(2), heads, key_dim}, 1), heads, key_dim);
-  const Var k = split_heads(project(context, "key", "key_dense", key, {key.dim(2), heads, key_dim}, 1), heads, key_dim);
-  const Var v = split_heads(project(context, "value", "value_dense", value, {value.dim(2), heads, value_dim}, 1), heads, value_dim);
-  const Var key_mask = inputs.size() > 2 ? inputs[2].mask : Var();
-  const Var mask = attention_mask(context, query, value, inputs[0].mask, value_input.mask, key_mask);
-  const double scale = 1 / std::sqrt(static_cast<double>(key_dim.value())), rate = config.real("dropout");
-  const Var attended =
-      context.training() && rate > 0 ? attention_with_dropout(context, q, k, v, mask, scale, rate) : attention(q, k, v, mask, scale);
-  const Var joined = reshape(transpose(attended, {0, 2, 1, 3}), {query.dim(0), query.dim(1), heads * value_dim});
-  return {{project(context, "attention_output", "output_dense", joined, {heads, value_dim, out}, 2), inputs[0].mask}};
-}
-
-ConfigKey rate_key() {
-  ConfigKey key = float_key("dropout", 0, 0, 1);
-  key.max_open = true;
-  return key;
+  const Var q = project(context, "query", "query_dense", query, {query.dim(-1), heads, key_dim});
+  const Var k = project(context, "key", "key_dense", key, {key.dim(-1), heads, key_dim});
+  // Keras keeps the gate under its private name.
+  const Var gate = config.flag("use_gate") ? project(context, "gate", "_gate_dense", query, {query.dim(-1), heads, value_dim}) : Var();
+  const Var v = project(context, "value", "value_dense", value, {value.dim(-1), heads, value_dim});
+  const Var mask = attention_mask(context, inputs);
+  const double scale = 1 / std::sqrt(static_cast<double>(key_dim.value()));
+  const std::vector<int64_t> axes = attention_axes(config, query.rank());
+  Attended attended;
+  if (query.rank() == 3) {
+    attended = attend_heads(context, heads_first(q), heads_first(k), heads_first(v), mask, scale);
+    attended.result = heads_first(attended.result);
+  } else {
+    attended = attend_axes(context, q, k, v, mask, scale, axes);
+  }
+  const Var gated = gate.valid() ? attended.result * sigmoid(gate) : attended.result;
+  Shape shape = {heads, value_dim};
+  const Shape out = output_sizes(config, query);
+  shape.insert(shape.end(), out.begin(), out.end());
+  std::vector<MaskedVar> outputs = {{project(context, "attention_output", "output_dense", gated, shape, 2), inputs[0].mask}};
+  if (config.flag("return_attention_scores")) outputs.push_back({attended.weights, {}});
+  return outputs;
 }
 
 }  // namespace
@@ -93,17 +118,9 @@ const LayerDef layer_multi_head_attention = {
     .summary = "Attention of a query to a value sequence; inputs [query, value] or [query, value, key], one input attends to itself.",
     .max_inputs = 3,
     .masking = Masking::kOwn,
-    .keys = {int_key("num_heads", 1), int_key("key_dim", 1), int_key("value_dim", spec::Node(), 1), rate_key(), bool_key("use_bias", true),
-             ints_key("output_shape"), unsupported_key("attention_axes"), unsupported_key("sliding_window"), ignored_key("flash_attention"),
-             initializer_key("kernel_initializer", "glorot_uniform"), initializer_key("bias_initializer", "zeros"),
-             regularizer_key("kernel_regularizer"), regularizer_key("bias_regularizer"), regularizer_key("activity_regularizer"),
-             unsupported_key("kernel_constraint"), unsupported_key("bias_constraint"),
-             unsupported_key("use_gate", spec::Node::boolean(false)), seed_key(), bool_key("use_causal_mask", false)},
-    .check =
-        [](Layer& layer, spec::Reader& reader) {
-          if (layer.config.given("output_shape") && layer.config.integers("output_shape").size() != 1)
-            reader.report("output_shape", "must be one integer; several axes are not supported yet");
-        },
+    .keys = join_keys({int_key("num_heads", 1), int_key("key_dim", 1), int_key("value_dim", spec::Node(), 1), ints_key("output_shape"),
+                       ints_key("attention_axes")},
+                      head_keys()),
     .build = build,
 };
 

@@ -1,4 +1,4 @@
-// Max and average pooling over 1 or 2 axes, local and global: keys and build.
+// Max and average pooling over 1 to 3 axes, local and global: keys and build.
 #pragma once
 
 #include <span>

@@ -3,7 +3,7 @@ _dltool() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]-}
   COMPREPLY=()
   if [[ $COMP_CWORD -eq 1 ]]; then
-    COMPREPLY=($(compgen -W 'train eval predict inspect bench help --help --version' -- "$current"))
+    COMPREPLY=($(compgen -W 'train eval predict export convert inspect bench help --help --version' -- "$current"))
     return
   fi
   local options=
@@ -46,14 +46,59 @@ _dltool() {
     esac
     options='-o --output --format --input-format --inputs --outputs --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
-  inspect)
+  export)
     case $previous in
-    --explain) COMPREPLY=($(compgen -W 'graph passes plan memory' -- "$current")); return ;;
+    --to) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
+    --from) COMPREPLY=($(compgen -W 'onnx keras h5 checkpoint' -- "$current")); return ;;
+    --out-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    --opset) COMPREPLY=(); return ;;
+    --keras-version) COMPREPLY=(); return ;;
+    --dynamic) COMPREPLY=(); return ;;
+    --input-shape) COMPREPLY=(); return ;;
+    --layout) COMPREPLY=($(compgen -W 'keep nchw nhwc' -- "$current")); return ;;
+    --verify) COMPREPLY=(); return ;;
+    --atol) COMPREPLY=(); return ;;
+    --rtol) COMPREPLY=(); return ;;
+    --lock) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --manifest) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='--explain --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='--to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    ;;
+  convert)
+    case $previous in
+    --glob) COMPREPLY=(); return ;;
+    --jobs) COMPREPLY=(); return ;;
+    --to) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
+    --from) COMPREPLY=($(compgen -W 'onnx keras h5 checkpoint' -- "$current")); return ;;
+    --out-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    --opset) COMPREPLY=(); return ;;
+    --keras-version) COMPREPLY=(); return ;;
+    --dynamic) COMPREPLY=(); return ;;
+    --input-shape) COMPREPLY=(); return ;;
+    --layout) COMPREPLY=($(compgen -W 'keep nchw nhwc' -- "$current")); return ;;
+    --verify) COMPREPLY=(); return ;;
+    --atol) COMPREPLY=(); return ;;
+    --rtol) COMPREPLY=(); return ;;
+    --lock) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --manifest) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
+    --threads) COMPREPLY=(); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    esac
+    options='--glob --jobs --to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    ;;
+  inspect)
+    case $previous in
+    --explain) COMPREPLY=($(compgen -W 'graph passes plan memory' -- "$current")); return ;;
+    --for) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
+    --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
+    --threads) COMPREPLY=(); return ;;
+    --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
+    esac
+    options='--explain --for --selftest --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   bench)
     case $previous in
@@ -66,7 +111,7 @@ _dltool() {
     esac
     options='--batch --mode --seconds --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
-  help) COMPREPLY=($(compgen -W 'train eval predict inspect bench help' -- "$current")); return ;;
+  help) COMPREPLY=($(compgen -W 'train eval predict export convert inspect bench help' -- "$current")); return ;;
   esac
   if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))

@@ -115,4 +115,81 @@ INACTIVE = [case(name, {"rate": 0.4}, (3, 4, 2, 2)[:rank]) for name, rank in [("
                                                                              ("SpatialDropout2D", 3), ("SpatialDropout3D", 4)]]
 INACTIVE += [case("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (3, 4))]
 
-CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE
+VOLUMES = [
+    case("Conv3D", {"filters": 2, "kernel_size": [2, 3, 2]}, (3, 3, 4, 2)),
+    case("Conv3D", {"filters": 4, "kernel_size": 2, "strides": 2, "padding": "same", "groups": 2}, (3, 2, 3, 2)),
+    case("Conv3D", {"filters": 2, "kernel_size": 2, "dilation_rate": [1, 2, 1], "use_bias": False, "activation": "relu", **FIRST}, (2, 2, 3, 3)),
+    case("MaxPooling3D", {"pool_size": 2, "strides": 1, "padding": "same"}, (2, 3, 2, 2)),
+    case("MaxPooling3D", {}, (3, 4, 2, 1)),
+    case("MaxPooling3D", {"pool_size": [1, 2, 3], "strides": [1, 2, 2], "padding": "same", **FIRST}, (1, 2, 3, 5)),
+    case("AveragePooling3D", {"pool_size": [2, 1, 3], "strides": 2, "padding": "same"}, (3, 2, 4, 2), **TF),
+    case("AveragePooling3D", {"pool_size": 3, "strides": 2, "padding": "same"}, (3, 2, 4, 1), **TF),
+    case("AveragePooling3D", {"pool_size": 2}, (3, 4, 2, 1)),
+    case("AveragePooling3D", {"pool_size": 2, "strides": 1, **FIRST}, (1, 3, 2, 4)),
+    case("GlobalMaxPooling3D", {}, (2, 3, 2, 2)),
+    case("GlobalMaxPooling3D", {"keepdims": True, **FIRST}, (2, 3, 2, 2)),
+    case("GlobalAveragePooling3D", {"keepdims": True}, (2, 3, 2, 2)),
+    case("GlobalAveragePooling3D", {**FIRST}, (2, 3, 2, 2)),
+    case("GlobalAveragePooling2D", {"keepdims": True, **FIRST}, (2, 3, 2)),
+    case("GlobalMaxPooling1D", {"keepdims": True}, (4, 2)),
+    case("GlobalAveragePooling1D", {"keepdims": True, **FIRST}, (4, 2)),
+    case("AdaptiveAveragePooling1D", {"output_size": 3}, (7, 2)),
+    case("AdaptiveAveragePooling1D", {"output_size": 2, **FIRST}, (2, 6)),
+    case("AdaptiveAveragePooling2D", {"output_size": [2, 3]}, (5, 7, 2)),
+    case("AdaptiveAveragePooling2D", {"output_size": 4, **FIRST}, (1, 3, 8)),
+    case("AdaptiveAveragePooling3D", {"output_size": [1, 2, 2]}, (2, 3, 4, 1)),
+    case("AdaptiveMaxPooling1D", {"output_size": 4}, (6, 2)),
+    case("AdaptiveMaxPooling2D", {"output_size": [3, 2]}, (7, 4, 2)),
+    case("AdaptiveMaxPooling2D", {"output_size": 2, **FIRST}, (2, 4, 6)),
+    case("AdaptiveMaxPooling3D", {"output_size": [2, 1, 3]}, (3, 2, 4, 1)),
+]
+
+NORMALIZATIONS = [
+    case("GroupNormalization", {"groups": 2}, (3, 2, 4)),
+    case("GroupNormalization", {"groups": -1, "scale": False}, (5, 3)),
+    case("GroupNormalization", {"groups": 3, "axis": 1, "center": False, "epsilon": 0.1}, (6, 2, 2)),
+    case("GroupNormalization", {"groups": 1}, (5, 2), masked=[0]),
+    case("GroupNormalization", {"groups": 2, "axis": -2}, (4, 3)),
+    case("RMSNormalization", {}, (3, 4)),
+    case("RMSNormalization", {"epsilon": 0.1}, (5,)),
+    case("RMSNormalization", {"axis": [1, 2]}, (3, 4)),
+    case("UnitNormalization", {}, (3, 4)),
+    case("UnitNormalization", {"axis": 1}, (3, 4)),
+    case("UnitNormalization", {"axis": [1, 2]}, (3, 4)),
+]
+
+EINSUMS = [
+    case("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 5, "bias_axes": "c"}, (3,)),
+    case("EinsumDense", {"equation": "abc,cde->abde", "output_shape": [None, 2, 3], "bias_axes": "de", "activation": "tanh"}, (3, 4)),
+    case("EinsumDense", {"equation": "...x,xy->...y", "output_shape": 4, "bias_axes": "y"}, (2, 3, 3)),
+    case("EinsumDense", {"equation": "ab...,bcd->acd...", "output_shape": [2, 3]}, (3, 2)),
+    case("EinsumDense", {"equation": "abc,bd->adc", "output_shape": [4, 3], "bias_axes": "d"}, (2, 3)),
+    case("EinsumDense", {"equation": "abc,bcd->abd", "output_shape": [2, 3], "bias_axes": "bd"}, (2, 4)),
+]
+
+# Where a row may see nothing, torch passes gradients on to scores that Keras's TensorFlow replaces.
+ATTENTION = [
+    case("Attention", {}, (3, 4), (5, 4)),
+    case("Attention", {"use_scale": True}, (3, 4), (5, 2), (5, 4)),
+    case("Attention", {"use_scale": True, "score_mode": "concat"}, (3, 4), (2, 4), call={"use_causal_mask": True}),
+    case("Attention", {}, (5, 3), (5, 3), masked=[0, 1], batch=3),
+    case("Attention", {"score_mode": "concat"}, (4, 3), (5, 3), masked=[1], batch=3, call={"use_causal_mask": True}),
+    case("Attention", {"dropout": 0.3}, (2, 3), (4, 3), call={"return_attention_scores": True}),
+    case("AdditiveAttention", {}, (3, 4), (5, 4)),
+    case("AdditiveAttention", {"use_scale": False}, (3, 4), (5, 2), (5, 4), call={"use_causal_mask": True}),
+    case("AdditiveAttention", {}, (5, 3), (4, 3), masked=[0, 1], batch=3),
+    case("GroupQueryAttention", {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}, (3, 5), (4, 5)),
+    case("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 3, "num_key_value_heads": 1, "use_bias": False}, (3, 4), (3, 4), call={"use_causal_mask": True}),
+    case("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 2, "use_gate": True, "sliding_window": 2}, (4, 3), (4, 3)),
+    case("GroupQueryAttention", {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1}, (5, 3), (4, 3), masked=[0, 1], batch=3, **TF),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "value_dim": 2}, (5, 4), (4, 3), masked=[0, 1], batch=3, **TF),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 3}, (5, 4), (4, 3), masked=[1], batch=3, **TF, call={"use_causal_mask": True}),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "dropout": 0.2}, (5, 4), (4, 3), masked=[0, 1], batch=3, **TF),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "use_gate": True, "value_dim": 3, "sliding_window": 1}, (3, 4), (3, 3)),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "attention_axes": [2], "output_shape": 3}, (2, 3, 4), (2, 4, 3)),
+    case("MultiHeadAttention", {"num_heads": 1, "key_dim": 2, "attention_axes": [1]}, (3, 2, 4), (4, 2, 3), call={"use_causal_mask": True}),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "output_shape": [2, 3]}, (2, 2, 3), (2, 3, 3)),
+    case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2}, (3, 4), (2, 3), call={"return_attention_scores": True}),
+]
+
+CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION

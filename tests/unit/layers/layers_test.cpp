@@ -223,7 +223,7 @@ TEST_CASE("keys that are not supported are refused, never ignored") {
   CHECK(refused("LSTM: {units: 2, stateful: true}"));
   CHECK(refused("BatchNormalization: {renorm: true}"));
   CHECK(refused("BatchNormalization: {synchronized: true}"));
-  CHECK(refused("MultiHeadAttention: {num_heads: 1, key_dim: 1, attention_axes: [1]}"));
+  CHECK(refused("MultiHeadAttention: {num_heads: 1, key_dim: 1, kernel_constraint: non_neg}"));
   CHECK(refused("PReLU: {alpha_constraint: non_neg}"));
   CHECK(!refused("LSTM: {units: 2, unroll: true, use_cudnn: true}"));
 }

@@ -1,0 +1,13 @@
+#include "layers/adaptive_pooling.h"
+
+namespace dl {
+
+const LayerDef layer_adaptive_max_pooling2d = {
+    .class_name = "AdaptiveMaxPooling2D",
+    .summary = "Maximum over the windows that divide an image into output_size parts.",
+    .keys = adaptive_pooling_keys(2),
+    .build = [](LayerContext& context,
+                std::span<const MaskedVar> inputs) { return build_adaptive_pooling(context, inputs, Pooling::kMax); },
+};
+
+}  // namespace dl
