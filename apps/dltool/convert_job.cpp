@@ -190,6 +190,11 @@ SavedModel read_back(const std::string& path, const std::string& format) {
   return format == kCheckpoint ? to_saved_model(load_model(path)) : read_model(path, {}, find_format(format));
 }
 
+bool holds_weights_only(const std::string& name) {
+  const Format* format = find_format(name);
+  return format && format->weights_only;
+}
+
 std::string describe(const Parity& parity, const ParityOptions& options) {
   std::string text;
   for (const OutputParity& o : parity.outputs)
@@ -222,7 +227,7 @@ void check_target(const std::string& source, const ConvertTarget& target, const 
 std::vector<std::string> readable_formats() {
   std::vector<std::string> names;
   for (const Format* f : format_table())
-    if (f->read) names.emplace_back(f->name);
+    if (f->read && !f->weights_only) names.emplace_back(f->name);
   names.emplace_back(kCheckpoint);
   return names;
 }
@@ -288,7 +293,9 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     try {
       write(model, workspace.path(), result.target.format, settings.write);
       if (settings.verify) {
-        result.parity = compare_outputs(expected, run_model(read_back(workspace.path(), result.target.format), inputs), settings.parity);
+        SavedModel again = read_back(workspace.path(), result.target.format);
+        if (holds_weights_only(result.target.format)) again.model = model.model;
+        result.parity = compare_outputs(expected, run_model(again, inputs), settings.parity);
         if (!result.parity->ok())
           throw ParityError(ExitCode::kThresholdMissed, describe(*result.parity, settings.parity) + "; not written");
       }

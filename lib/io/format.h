@@ -34,7 +34,8 @@ struct Format {
   const char* name;     // "keras": what --from and --to take
   const char* summary;  // one line for man page and messages
   std::vector<const char*>
-      suffixes;  // with the dot; the first is the usual one. A folder format has suffixes of the path or of a file in it
+      suffixes;               // with the dot; the first is the usual one. A folder format has suffixes of the path or of a file in it
+  bool weights_only = false;  // read() gives weights and no model
   // Looks at the name and the first bytes (at most 4096; empty for a folder). Never throws.
   bool (*probe)(const std::string& path, std::string_view head) = nullptr;
   // FileError: damaged, hostile or unsupported (all unsupported things at once, a line each: place, what, why).

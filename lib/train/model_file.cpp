@@ -167,6 +167,9 @@ LoadedModel load_foreign(const std::string& path, const ReadOptions& options, co
   LoadedModel loaded;
   loaded.kind = ModelFileKind::kForeign;
   loaded.origin = path;
+  if (!format) format = recognize_format(path);
+  if (format && format->weights_only)
+    throw UserError(fmt::format("{}: holds weights and no model; give them to a run file as training.initial_weights", path));
   loaded.foreign = read_model(path, options, format);
   for (const std::string& warning : loaded.foreign->warnings) log_warning(fmt::format("{}: {}", path, warning));
   loaded.model = loaded.foreign->model;

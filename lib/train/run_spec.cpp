@@ -121,7 +121,7 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
     return true;
   }
   const Format* format = recognize_format(path);
-  if (!format) return false;
+  if (!format || format->weights_only) return false;
   SavedModel saved = read_model(path, {}, format);
   spec.model = std::move(saved.model);
   spec.model_tree = std::move(saved.model_tree);

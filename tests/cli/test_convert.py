@@ -1,0 +1,154 @@
+"""dltool convert and export: targets by suffix and by name, proofs, cron's options, errors that leave everything as it was."""
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+
+import trained
+from cli import CliTest, main
+
+
+class Targets(CliTest):
+    def source(self):
+        return trained.newest_checkpoint(trained.digits())
+
+    def predictions(self, model):
+        self.run_dltool("predict", model, "--inputs", "in.npz", "--outputs", "out.npz").succeeds()
+        return (self.folder / "out.npz").read_bytes()
+
+    def test_by_suffix(self):
+        for name in ("a.keras", "a.h5", "a.onnx", "a.ckpt.h5"):
+            with self.subTest(name=name):
+                result = self.run_dltool("convert", self.source(), name).succeeds()
+                result.prints(rf"-> {name}: .* 3 samples agree").prints(r"^  digit: largest error ")
+                self.run_dltool("inspect", name).succeeds()
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["a.ckpt.h5", "a.h5", "a.keras", "a.onnx"])
+
+    def test_round_trip_has_the_same_weights(self):
+        self.run_dltool("convert", self.source(), "a.keras").succeeds()
+        self.run_dltool("convert", "a.keras", "b.h5").succeeds()
+        self.run_dltool("convert", "b.h5", "c.keras").succeeds()
+        first, last = (self.run_dltool("convert", name, name + ".ckpt.h5", "--json").succeeds().json() for name in ("a.keras", "c.keras"))
+        self.assertEqual(first["parity"]["max_error"], 0)
+        self.assertEqual(last["parity"]["max_error"], 0)
+
+    def test_several_formats_into_a_folder(self):
+        lines = self.run_dltool("convert", self.source(), "--to", "onnx", "--to", "keras", "--out-dir", "out", "--json").succeeds().stdout
+        results = [json.loads(line) for line in lines.splitlines()]
+        self.assertEqual([r["format"] for r in results], ["onnx", "keras"])
+        for r in results:
+            content = (self.folder / r["target"]).read_bytes()
+            self.assertEqual((r["status"], r["bytes"], r["sha256"]), ("converted", len(content), hashlib.sha256(content).hexdigest()))
+            self.assertLess(r["parity"]["max_error"], 1e-5)
+
+    def test_the_same_bytes_every_time(self):
+        for name in ("keras", "h5", "onnx"):
+            for n in (1, 2):
+                self.run_dltool("convert", self.source(), f"{n}.{name}").succeeds()
+            self.assertEqual((self.folder / f"1.{name}").read_bytes(), (self.folder / f"2.{name}").read_bytes(), name)
+
+    def test_export_of_a_run_goes_into_its_folder(self):
+        os.symlink(trained.digits() / "run", self.folder / "run")
+        try:
+            self.run_dltool("export", "run", "--to", "onnx").succeeds()
+            self.assertTrue((self.folder / "run/export/run.onnx").exists())
+        finally:
+            for path in (self.folder / "run/export").iterdir():
+                path.unlink()
+            (self.folder / "run/export").rmdir()
+
+    def test_untrained_models_say_so(self):
+        self.write("m.yaml", "inputs: {x: {shape: [3]}}\nlayers: [{Dense: {units: 2}}]")
+        self.run_dltool("convert", "m.yaml", "m.onnx").succeeds().complains("m.yaml: is not trained; its initial weights are written")
+
+    def test_sizes(self):
+        self.write("m.yaml", "inputs: {x: {shape: [null, 3]}}\nlayers: [{LSTM: {units: 2}}]")
+        self.run_dltool("convert", "m.yaml", "m.onnx", "--input-shape", "x:1x5x3").succeeds()
+        self.assertEqual(self.run_dltool("inspect", "m.onnx", "--json").json()["layers"][0]["output_shapes"], [[1, 5, 3]])
+        self.run_dltool("convert", "m.yaml", "n.onnx", "--dynamic", "batch,steps").succeeds()
+        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "x:1x5").fails(2, r"--input-shape x:1x5: has 2 sizes, input 'x' has 3")
+        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "y:1x5x3").fails(2, r"no input 'y'; its inputs are x")
+
+    def test_selftest(self):
+        self.run_dltool("convert", self.source(), "a.onnx").succeeds()
+        self.run_dltool("inspect", "a.onnx", "--selftest").succeeds().prints(r"digit: 0 of 30 elements differ")
+        self.run_dltool("inspect", self.source(), "--selftest").fails(2, "holds no test samples")
+
+    def test_for(self):
+        self.write("m.yaml", 'inputs: {x: {shape: [3]}}\nlayers: [{Lambda: {expression: "x * 2"}}]')
+        self.run_dltool("inspect", "m.yaml", "--for", "onnx").succeeds().prints("can be written as onnx")
+        self.run_dltool("inspect", "m.yaml", "--for", "keras").exits(1).prints(r"layer 'lambda' \(Lambda\)")
+        self.run_dltool("convert", "m.yaml", "m.keras").fails(3, r"cannot be written as keras:", lines=None)
+        self.assertFalse((self.folder / "m.keras").exists())
+
+
+class Cron(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.run_dltool("convert", trained.newest_checkpoint(trained.digits()), "a.keras").succeeds()
+
+    def test_existing_results(self):
+        self.write("a.onnx", "old")
+        self.run_dltool("convert", "a.keras", "a.onnx").fails(2, r"a\.onnx: exists already; --force replaces it")
+        self.assertEqual((self.folder / "a.onnx").read_text(), "old")
+        self.run_dltool("convert", "a.keras", "a.onnx", "--force").succeeds()
+
+    def test_if_newer(self):
+        self.write("a.onnx", "old")
+        self.run_dltool("convert", "a.keras", "a.onnx", "--if-newer").succeeds().prints("left as it is")
+        self.assertEqual((self.folder / "a.onnx").read_text(), "old")
+        os.utime(self.folder / "a.onnx", (1, 1))
+        self.run_dltool("convert", "a.keras", "a.onnx", "--if-newer").succeeds().prints("samples agree")
+        os.utime(self.folder / "a.keras", (time.time() + 5,) * 2)
+        self.assertEqual(self.run_dltool("convert", "a.keras", "a.onnx", "--if-newer", "--json").json()["status"], "converted")
+
+    def test_lock(self):
+        with open(self.folder / "lock", "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.run_dltool("convert", "a.keras", "a.onnx", "--lock", "lock").fails(75, "another process holds this lock")
+        self.assertFalse((self.folder / "a.onnx").exists())
+        self.run_dltool("convert", "a.keras", "a.onnx", "--lock", "lock").succeeds()
+
+    def test_glob_with_a_bad_file_among_them(self):
+        for path in ("models/x/b.keras", "models/c.keras", "models/x/deep/d.keras"):
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_bytes((self.folder / "a.keras").read_bytes())
+        self.write("models/bad.keras", "no model")
+        for jobs in (1, 3):
+            result = self.run_dltool("convert", "--glob", "models/**/*.keras", "--to", "onnx", "--out-dir", f"out{jobs}", "--jobs", jobs, "--json",
+                                     "--manifest", f"manifest{jobs}.jsonl").exits(3)
+            lines = sorted((json.loads(line) for line in result.stdout.splitlines()), key=lambda r: r["source"])
+            self.assertEqual([(r["source"], r["status"]) for r in lines],
+                             [("models/bad.keras", "failed"), ("models/c.keras", "converted"), ("models/x/b.keras", "converted"),
+                              ("models/x/deep/d.keras", "converted")])
+            self.assertEqual(lines[0]["error"]["code"], 3)
+            self.assertTrue((self.folder / f"out{jobs}/x/deep/d.onnx").exists())
+            self.assertEqual(sorted((self.folder / f"manifest{jobs}.jsonl").read_text().splitlines()), sorted(result.stdout.splitlines()))
+
+    def test_nothing_fits(self):
+        self.run_dltool("convert", "--glob", "none/*.h5", "--to", "onnx").fails(2, "no file fits")
+
+    def test_tolerance(self):
+        """Half precision cannot hold float32's tolerance: exit 1, and what was there stays."""
+        self.write("a.onnx", "old")
+        self.run_dltool("convert", "a.keras", "a.onnx", "--half", "--atol", 0, "--rtol", "1e-9", "--force").fails(1, r"a\.onnx: output 'digit': \d+ of 30 elements differ")
+        self.assertEqual((self.folder / "a.onnx").read_text(), "old")
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["a.keras", "a.onnx"])
+        self.run_dltool("convert", "a.keras", "b.onnx", "--half").succeeds()
+
+
+class Mistakes(CliTest):
+    def test_usage(self):
+        self.run_dltool("convert").fails(2, "give SRC and DST")
+        self.run_dltool("convert", "a.keras").fails(2, "give DST or --to")
+        self.run_dltool("convert", "a.keras", "b.onnx").fails(2, r"a\.keras: does not exist")
+        self.write("m.yaml", "inputs: {x: {shape: [3]}}\nlayers: [{Dense: {units: 2}}]")
+        self.run_dltool("convert", "m.yaml", "m.xyz").fails(2, r"m\.xyz: the suffix does not tell the format; use .*\.onnx")
+        self.run_dltool("convert", "m.yaml", "no/m.onnx").fails(2, "its folder .*no does not exist")
+        self.run_dltool("convert", "m.yaml", "--to", "onxx").fails(2, "onnx")
+
+
+if __name__ == "__main__":
+    main()
