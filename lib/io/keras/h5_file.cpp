@@ -1,0 +1,121 @@
+// The format .h5: a whole Keras model (model_config, model_weights, optimizer_weights), or weights alone with the model's .json beside it.
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "io/format.h"
+#include "io/keras/import.h"
+#include "io/keras/json_node.h"
+#include "io/keras/training.h"
+
+namespace dl {
+namespace {
+
+constexpr std::string_view kMagic = "\x89HDF\r\n\x1a\n";
+constexpr uint64_t kMaxJsonBytes = uint64_t{64} << 20;
+
+bool probe(const std::string& path, std::string_view head) {
+  if (path.ends_with(".ckpt.h5")) return false;
+  // The signature may follow a block of the user's own.
+  for (size_t at = 0; at + kMagic.size() <= head.size(); at = at == 0 ? 512 : at * 2)
+    if (head.substr(at).starts_with(kMagic)) return true;
+  return path.ends_with(".h5") || path.ends_with(".hdf5");
+}
+
+class OpenFile {
+ public:
+  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) throw EnvError(fmt::format("{}: cannot be opened: {}", path, strerror(errno)));
+    struct stat status {};
+    if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) length_ = static_cast<uint64_t>(status.st_size);
+    if (length_ > 0) return;
+    close(fd_);
+    throw FileError(path + ": is empty or no regular file; an HDF5 file is needed");
+  }
+  ~OpenFile() { close(fd_); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  FileRange range() const { return {fd_, 0, length_}; }
+
+ private:
+  int fd_;
+  uint64_t length_ = 0;
+};
+
+std::string without_suffix(const std::string& path, std::string_view suffix) {
+  return path.ends_with(suffix) ? path.substr(0, path.size() - suffix.size()) : path;
+}
+
+// The model of a file that holds weights alone: what model.to_json() gives.
+std::pair<spec::Node, std::string> load_json_beside(const std::string& path) {
+  const std::string stem = without_suffix(without_suffix(path, ".h5"), ".hdf5");
+  for (const std::string& name : {stem + ".json", without_suffix(stem, ".weights") + ".json"}) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(name, ignored)) continue;
+    if (std::filesystem::file_size(name, ignored) > kMaxJsonBytes) throw FileError(name + ": is larger than any model's description");
+    std::ifstream file(name, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) throw EnvError(name + ": cannot be read");
+    return {parse_json(text.str(), name), name};
+  }
+  throw FileError(fmt::format("{}: holds weights alone; put the model's description (model.to_json()) beside it as {}.json", path, stem));
+}
+
+SavedModel read(const std::string& path, const ReadOptions&) {
+  const OpenFile opened(path);
+  Hdf5File file(path, opened.range());
+  std::string version = file.text("", "keras_version").value_or(file.text("model_weights", "keras_version").value_or(""));
+  spec::Node config;
+  std::string origin = path;
+  const bool whole = file.text("", "model_config").has_value();
+  if (whole) {
+    config = parse_json(*file.text("", "model_config"), path + ": model_config");
+  } else {
+    std::tie(config, origin) = load_json_beside(path);
+    if (const spec::Node* given = config.find("keras_version"); version.empty() && given && given->is_string())
+      version = given->as_string();
+    // .weights.h5 in the layout of .keras exists since Keras 2.12, whose configs have no version; those of Keras 3 name modules.
+    if (version.empty() && config.find("module")) version = "3";
+  }
+  KerasImport import = import_keras_config(config, origin, keras_version_of(version));
+  if (whole || file.has_group("model_weights")) {
+    read_legacy_weights(file, "model_weights", import);
+  } else if (file.texts("", "layer_names")) {
+    read_legacy_weights(file, "", import);
+  } else {
+    read_object_weights(file, import);
+  }
+  if (const std::optional<std::string> training = file.text("", "training_config"))
+    read_training(parse_json(*training, path + ": training_config"), import);
+  if (whole) {
+    read_legacy_slots(file, import);
+  } else {
+    read_object_slots(file, import);
+  }
+  if (!version.empty()) import.saved.metadata["keras_version"] = version;
+  return std::move(import.saved);
+}
+
+}  // namespace
+
+extern const Format format_h5;  // of formats.def
+const Format format_h5 = {
+    .name = "h5",
+    .summary = "Keras model as HDF5 (of Keras 1 to 3; Deeplearning4j)",
+    .suffixes = {".h5", ".hdf5"},
+    .probe = probe,
+    .read = read,
+    .unsupported = nullptr,
+    .write = nullptr,
+};
+
+}  // namespace dl

@@ -1,0 +1,193 @@
+#include "io/keras/import.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+
+#include "base/error.h"
+#include "layers/build.h"
+
+namespace dl {
+namespace {
+
+[[noreturn]] void throw_lines(const std::vector<std::string>& lines) { throw FileError(fmt::format("{}", fmt::join(lines, "\n"))); }
+
+// Keras 2 joins masks in another way where inputs do not all have the same one.
+void check_keras2_masks(const Model& model, const ModelGraph& built, const std::string& file) {
+  static constexpr std::string_view kMerges[] = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"};
+  std::vector<std::string> lines;
+  for (const LayerCall& call : model.calls) {
+    const Layer& layer = *model.layers[call.layer];
+    if (std::find(std::begin(kMerges), std::end(kMerges), layer.def->class_name) == std::end(kMerges)) continue;
+    std::set<std::pair<uint32_t, uint32_t>> masks;
+    for (const ModelRef& ref : call.inputs) {
+      const Var mask = ref.is_input ? Var() : built.calls[ref.index].outputs.at(ref.output).mask;
+      masks.insert(mask.valid() ? std::pair(mask.value.node, mask.value.index) : std::pair(UINT32_MAX, UINT32_MAX));
+    }
+    if (masks.size() > 1)
+      lines.push_back(
+          fmt::format("{}: layer '{}' ({}): joins inputs with different masks, which Keras 2 does otherwise than Keras 3; not supported",
+                      file, call.name, layer.def->class_name));
+  }
+  if (!lines.empty()) throw_lines(lines);
+}
+
+std::vector<KerasWeight> weights_of(const std::string& layer, const WeightRegistry& registry, const Graph& graph) {
+  std::vector<KerasWeight> weights;
+  for (const size_t w : registry.keras_order(layer)) {
+    const Weight& weight = registry.weights()[w];
+    const TensorType& type = graph.type(weight.parameter.value);
+    weights.push_back({weight.parameter.name, weight.object, known_dims(type.shape), type.dtype, weight.parameter.trainable});
+  }
+  return weights;
+}
+
+std::string text_of(const Dims& dims) { return to_string(std::span<const int64_t>(dims)); }
+
+// Reads one array into saved.weights; `origin` names its layer.
+void take(Hdf5File& file, const std::string& path, const KerasWeight& weight, SavedModel& saved) {
+  const Hdf5Dataset* dataset = file.dataset(path);
+  if (!dataset) throw FileError(fmt::format("{}: {}: is missing: the array of weight '{}'", file.name(), path, weight.name));
+  if (dataset->problem.empty() && dataset->dims != weight.dims)
+    throw FileError(fmt::format("{}: {}: has shape {}, weight '{}' of the model has {}", file.name(), path, text_of(dataset->dims),
+                                weight.name, text_of(weight.dims)));
+  if (dataset->problem.empty() && !is_float(dataset->dtype))
+    throw FileError(
+        fmt::format("{}: {}: holds {}, weight '{}' needs floating-point numbers", file.name(), path, name_of(dataset->dtype), weight.name));
+  saved.weights[weight.name] = file.read(path).cast(weight.dtype);
+}
+
+// Arrays that Keras keeps but that do not change a number here: the state of random generators, the count of Normalization.adapt.
+bool is_dispensable(const std::string& path, const KerasLayerEntry* layer, const Hdf5Dataset& dataset) {
+  if (path.find("seed_generator/") != std::string::npos) return true;
+  return layer && layer->class_name == "Normalization" && dataset.dims.empty();
+}
+
+}  // namespace
+
+std::vector<KerasWeight> KerasImport::trainable() const {
+  std::vector<KerasWeight> all;
+  for (const std::vector<KerasWeight>& of_layer : weights)
+    std::copy_if(of_layer.begin(), of_layer.end(), std::back_inserter(all), [](const KerasWeight& w) { return w.trainable; });
+  return all;
+}
+
+KerasVersion keras_version_of(const std::string& text) { return atoi(text.c_str()) >= 3 ? KerasVersion::k3 : KerasVersion::k2; }
+
+KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version) {
+  spec::Problems problems;
+  KerasImport result;
+  KerasConfig read = read_keras_config(config, file, version, problems);
+  if (!read.tree.is_null()) {
+    try {
+      result.saved.model = parse_model(read.tree, "", problems);
+    } catch (const UserError& error) {
+      throw FileError(error.what());
+    }
+  }
+  if (!problems.empty()) throw_lines(problems.lines());
+  // Later messages name the layer themselves.
+  for (LayerCall& call : result.saved.model.calls) call.place = {file, 0, 0};
+  Graph graph;
+  WeightRegistry registry;
+  try {
+    const ModelGraph built = build_model(result.saved.model, graph, registry, {});
+    if (version == KerasVersion::k2) check_keras2_masks(result.saved.model, built, file);
+  } catch (const UserError& error) {
+    throw FileError(error.what());
+  }
+  result.saved.model_tree = std::move(read.tree);
+  result.saved.warnings = std::move(read.warnings);
+  for (const KerasLayerEntry& layer : read.layers) result.weights.push_back(weights_of(layer.name, registry, graph));
+  result.layers = std::move(read.layers);
+  return result;
+}
+
+void read_object_weights(Hdf5File& file, KerasImport& import) {
+  std::set<std::string> expected;
+  std::map<std::string, const KerasLayerEntry*> owners;
+  const std::string old = "_layer_checkpoint_dependencies";  // Keras 2.12's word for layers
+  const bool is_old = !file.has_group("layers") && file.has_group(old);
+  for (size_t l = 0; l < import.layers.size(); ++l) {
+    const std::string path = is_old ? old + import.layers[l].path.substr(6) : import.layers[l].path;
+    owners[path] = &import.layers[l];
+    std::map<std::string, int> counts;
+    for (const KerasWeight& weight : import.weights[l]) {
+      const std::string object = path + (weight.object.empty() ? "" : "/" + weight.object) + "/vars/";
+      const std::string dataset = object + std::to_string(counts[object]++);
+      take(file, dataset, weight, import.saved);
+      expected.insert(dataset);
+    }
+  }
+  for (const auto& [path, dataset] : file.datasets()) {
+    if (!path.starts_with(is_old ? old + "/" : "layers/") || expected.contains(path)) continue;
+    const size_t vars = path.find("/vars/");
+    const auto owner = owners.find(path.substr(0, vars));
+    if (!is_dispensable(path, owner == owners.end() ? nullptr : owner->second, dataset))
+      throw FileError(fmt::format("{}: {}: is an array that the model has no weight for", file.name(), path));
+  }
+}
+
+namespace {
+
+// Keras lists the trainable weights of a layer or inner model before the others.
+struct LegacyGroup {
+  std::string name;
+  std::vector<const KerasWeight*> weights;
+  bool normalization = false;
+};
+
+std::vector<LegacyGroup> legacy_groups(const KerasImport& import) {
+  std::vector<LegacyGroup> groups;
+  for (size_t l = 0; l < import.layers.size(); ++l) {
+    const KerasLayerEntry& layer = import.layers[l];
+    if (groups.empty() || groups.back().name != layer.outermost) groups.push_back({layer.outermost, {}, false});
+    for (const KerasWeight& weight : import.weights[l]) groups.back().weights.push_back(&weight);
+    groups.back().normalization |= layer.class_name == "Normalization";
+  }
+  for (LegacyGroup& group : groups)
+    std::stable_partition(group.weights.begin(), group.weights.end(), [](const KerasWeight* w) { return w->trainable; });
+  std::erase_if(groups, [](const LegacyGroup& group) { return group.weights.empty(); });
+  return groups;
+}
+
+}  // namespace
+
+void read_legacy_weights(Hdf5File& file, const std::string& root, KerasImport& import) {
+  const auto layer_names = file.texts(root, "layer_names");
+  if (!layer_names)
+    throw FileError(fmt::format("{}: {}: has no attribute 'layer_names'", file.name(), root.empty() ? "the root group" : root));
+  struct Stored {
+    std::string name;
+    std::vector<std::string> paths;
+  };
+  std::vector<Stored> stored;
+  for (const std::string& name : *layer_names) {
+    const std::string group = root.empty() ? name : root + "/" + name;
+    if (!file.has_group(group)) throw FileError(fmt::format("{}: {}: is missing: the group of layer '{}'", file.name(), group, name));
+    const auto names = file.texts(group, "weight_names");
+    if (!names) throw FileError(fmt::format("{}: {}: has no attribute 'weight_names'", file.name(), group));
+    Stored row{name, {}};
+    for (const std::string& weight : *names)
+      if (weight.find("seed_generator") == std::string::npos) row.paths.push_back(group + "/" + weight);
+    if (!row.paths.empty()) stored.push_back(std::move(row));
+  }
+  const std::vector<LegacyGroup> groups = legacy_groups(import);
+  if (stored.size() != groups.size())
+    throw FileError(
+        fmt::format("{}: has weights of {} layers, its model has {} layers with weights", file.name(), stored.size(), groups.size()));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<std::string>& paths = stored[g].paths;
+    if (groups[g].normalization)
+      std::erase_if(paths, [&](const std::string& path) { return file.dataset(path) && file.dataset(path)->dims.empty(); });
+    if (paths.size() != groups[g].weights.size())
+      throw FileError(fmt::format("{}: {}: has {} arrays, layer '{}' has {} weights", file.name(), stored[g].name, paths.size(),
+                                  groups[g].name, groups[g].weights.size()));
+    for (size_t w = 0; w < paths.size(); ++w) take(file, paths[w], *groups[g].weights[w], import.saved);
+  }
+}
+
+}  // namespace dl

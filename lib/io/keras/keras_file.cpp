@@ -1,0 +1,63 @@
+// The format .keras: a zip file with metadata.json, config.json and model.weights.h5.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "io/format.h"
+#include "io/keras/archive.h"
+#include "io/keras/import.h"
+#include "io/keras/json_node.h"
+#include "io/keras/training.h"
+
+namespace dl {
+namespace {
+
+constexpr const char *kConfig = "config.json", *kMetadata = "metadata.json", *kWeights = "model.weights.h5";
+
+bool probe(const std::string& path, std::string_view head) {
+  if (path.ends_with(".keras")) return true;
+  // The name of the first member follows its header of 30 bytes.
+  return head.starts_with("PK\x03\x04") && head.size() > 46 &&
+         (head.substr(30).starts_with(kConfig) || head.substr(30).starts_with(kMetadata));
+}
+
+SavedModel read(const std::string& path, const ReadOptions&) {
+  KerasArchive archive(path);
+  const spec::Node config = parse_json(archive.read_text(kConfig), fmt::format("{}: {}", path, kConfig));
+  std::string version = "3";
+  std::map<std::string, std::string> facts;
+  if (archive.has(kMetadata)) {
+    const spec::Node metadata = parse_json(archive.read_text(kMetadata), fmt::format("{}: {}", path, kMetadata));
+    if (metadata.is_map())
+      for (const auto& [key, value] : metadata.entries())
+        if (value.is_string()) facts[key] = value.as_string();
+    if (facts.contains("keras_version")) version = facts["keras_version"];
+  }
+  KerasImport import = import_keras_config(config, path, keras_version_of(version));
+  if (!archive.has(kWeights)) {
+    const char* why = archive.has("model.weights.npz")
+                          ? "its weights are in model.weights.npz, which is not read; save it with Keras's default"
+                          : "a .keras file has one";
+    throw FileError(fmt::format("{}: has no member '{}'; {}", path, kWeights, why));
+  }
+  Hdf5File weights(fmt::format("{}: {}", path, kWeights), archive.open_range(kWeights));
+  read_object_weights(weights, import);
+  if (const spec::Node* compile = config.find("compile_config")) read_training(*compile, import);
+  read_object_slots(weights, import);
+  import.saved.metadata = std::move(facts);
+  return std::move(import.saved);
+}
+
+}  // namespace
+
+extern const Format format_keras;  // of formats.def
+const Format format_keras = {
+    .name = "keras",
+    .summary = "Keras 3 model file",
+    .suffixes = {".keras"},
+    .probe = probe,
+    .read = read,
+    .unsupported = nullptr,
+    .write = nullptr,
+};
+
+}  // namespace dl

@@ -1,0 +1,41 @@
+// How the layers of one Functional model are called: the `inbound_nodes` of every Keras version as one structure.
+// Private to lib/io/keras (config_reader.cpp).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spec/node.h"
+
+namespace dl {
+
+// Output `tensor` of call `node` of a layer.
+struct KerasTensor {
+  std::string layer;
+  int64_t node = 0, tensor = 0;
+};
+
+// An argument of an operation: a tensor, or a constant.
+struct KerasArgument {
+  std::string keyword;
+  bool is_tensor = false;
+  KerasTensor tensor;
+  spec::Node value;
+};
+
+struct KerasCall {
+  std::vector<KerasTensor> inputs;       // in the order that dltool wants them
+  std::vector<KerasTensor> masks;        // given as mask arguments
+  std::vector<KerasArgument> arguments;  // all, for operations
+  bool causal = false;                   // use_causal_mask
+  bool has_state = false;                // initial_state
+  std::string training;                  // "", "true" or "false"
+  std::vector<std::string> problems;     // arguments that mean something unknown
+};
+
+// `history`: a list [layer, node, tensor], or several of them in lists or maps.
+std::vector<KerasTensor> read_tensor_refs(const spec::Node& history);
+std::vector<KerasCall> read_inbound_nodes(const spec::Node* nodes);
+
+}  // namespace dl
