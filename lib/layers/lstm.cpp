@@ -17,33 +17,28 @@ Var add_bias(LayerContext& context, Dim units) {
   return context.add_weight(std::move(spec));
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
-  const Config& config = context.config();
-  const Var x = recurrent_input(context, inputs[0].value);
-  const Dim units(config.integer("units"));
-  Var kernel, recurrent_kernel, bias;
-  {
-    const LayerContext::SubLayer cell(context, "lstm_cell", "cell");
-    kernel = context.add_weight("kernel", {x.dim(2), Dim(4) * units});
-    recurrent_kernel = context.add_weight("recurrent_kernel", {units, Dim(4) * units}, "recurrent");
-    bias = add_bias(context, units);
-  }
-  const Recurrent result =
-      lstm(x, kernel, recurrent_kernel, bias, initial_state(context, inputs, 1), initial_state(context, inputs, 2), inputs[0].mask,
-           config.text("activation"), config.text("recurrent_activation"), config.flag("go_backwards"));
-  return recurrent_outputs(context, result, inputs[0].mask);
-}
-
 }  // namespace
+
+Recurrent walk_lstm(LayerContext& context, Var x, std::span<const Var> states, Var mask, bool reversed) {
+  const Config& config = context.config();
+  const Dim units(config.integer("units"));
+  const Var kernel = context.add_weight("kernel", {x.dim(2), Dim(4) * units});
+  const Var recurrent_kernel = context.add_weight("recurrent_kernel", {units, Dim(4) * units}, "recurrent");
+  const Var bias = add_bias(context, units);
+  const auto state = [&](size_t i) { return i < states.size() ? states[i] : Var(); };
+  return lstm(x, kernel, recurrent_kernel, bias, state(0), state(1), mask, config.text("activation"), config.text("recurrent_activation"),
+              reversed);
+}
 
 const LayerDef layer_lstm = {
     .class_name = "LSTM",
     .summary = "Long short-term memory over a sequence; gates i, f, c, o. Further inputs are the initial h and c.",
     .max_inputs = 3,
     .masking = Masking::kOwn,
-    .keys = recurrent_keys({bool_key("unit_forget_bias", true)}),
+    .keys = recurrent_keys({gate_activation_key(), bool_key("unit_forget_bias", true)}),
     .check = check_recurrent,
-    .build = build,
+    .build = [](LayerContext& context,
+                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "lstm_cell", walk_lstm); },
 };
 
 }  // namespace dl

@@ -5,36 +5,32 @@
 
 namespace dl {
 
-std::vector<ConfigKey> recurrent_keys(std::vector<ConfigKey> own) {
-  const spec::Node no = spec::Node::boolean(false);
-  return join_keys({int_key("units", 1),
-                    activation_key("activation", "tanh"),
-                    activation_key("recurrent_activation", "sigmoid"),
-                    bool_key("use_bias", true),
-                    initializer_key("kernel_initializer", "glorot_uniform"),
-                    initializer_key("recurrent_initializer", "orthogonal"),
-                    initializer_key("bias_initializer", "zeros"),
-                    regularizer_key("kernel_regularizer"),
-                    regularizer_key("recurrent_regularizer"),
-                    regularizer_key("bias_regularizer"),
-                    regularizer_key("activity_regularizer"),
-                    unsupported_key("kernel_constraint"),
-                    unsupported_key("recurrent_constraint"),
-                    unsupported_key("bias_constraint"),
-                    float_key("dropout", 0, 0, 1),
-                    float_key("recurrent_dropout", 0, 0, 1),
-                    seed_key(),
-                    bool_key("return_sequences", false),
-                    bool_key("return_state", false),
-                    bool_key("go_backwards", false),
-                    unsupported_key("stateful", no),
-                    unsupported_key("zero_output_for_mask", no),
-                    ignored_key("unroll", no),
-                    ignored_key("use_cudnn", spec::Node::string("auto")),
-                    ignored_key("implementation"),
-                    unsupported_key("time_major", no)},
+std::vector<ConfigKey> cell_keys(std::vector<ConfigKey> own) {
+  return join_keys({int_key("units", 1), activation_key("activation", "tanh"), bool_key("use_bias", true),
+                    initializer_key("kernel_initializer", "glorot_uniform"), initializer_key("recurrent_initializer", "orthogonal"),
+                    initializer_key("bias_initializer", "zeros"), regularizer_key("kernel_regularizer"),
+                    regularizer_key("recurrent_regularizer"), regularizer_key("bias_regularizer"), unsupported_key("kernel_constraint"),
+                    unsupported_key("recurrent_constraint"), unsupported_key("bias_constraint"), float_key("dropout", 0, 0, 1),
+                    float_key("recurrent_dropout", 0, 0, 1), seed_key(), ignored_key("implementation")},
                    std::move(own));
 }
+
+std::vector<ConfigKey> sequence_keys() {
+  const spec::Node no = spec::Node::boolean(false);
+  return {regularizer_key("activity_regularizer"),
+          bool_key("return_sequences", false),
+          bool_key("return_state", false),
+          bool_key("go_backwards", false),
+          bool_key("zero_output_for_mask", false),
+          unsupported_key("stateful", no),
+          ignored_key("unroll", no),
+          ignored_key("use_cudnn", spec::Node::string("auto")),
+          unsupported_key("time_major", no)};
+}
+
+std::vector<ConfigKey> recurrent_keys(std::vector<ConfigKey> own) { return join_keys(cell_keys(std::move(own)), sequence_keys()); }
+
+ConfigKey gate_activation_key() { return activation_key("recurrent_activation", "sigmoid"); }
 
 void check_recurrent(Layer& layer, spec::Reader& reader) {
   if (layer.config.real("recurrent_dropout") != 0)
@@ -51,16 +47,44 @@ Var recurrent_input(LayerContext& context, Var x) {
   return select(keep, x * (1 / (1 - rate)), 0.0);
 }
 
-Var initial_state(LayerContext& context, std::span<const MaskedVar> inputs, size_t index) {
-  return index < inputs.size() ? context.to_compute(inputs[index].value) : Var();
+std::vector<Var> initial_states(LayerContext& context, std::span<const MaskedVar> inputs) {
+  std::vector<Var> states;
+  for (const MaskedVar& input : inputs.subspan(1)) states.push_back(context.to_compute(input.value));
+  return states;
 }
 
-std::vector<MaskedVar> recurrent_outputs(LayerContext& context, const Recurrent& result, Var mask) {
+std::vector<MaskedVar> recurrent_outputs(LayerContext& context, const Recurrent& result, Var mask, size_t output) {
   const bool sequences = context.config().flag("return_sequences");
   // The last output is the last hidden state: a masked step repeats both.
-  std::vector<MaskedVar> outputs = {{sequences ? result.sequence : result.state[0], sequences ? mask : Var()}};
+  Var y = sequences ? result.sequence : result.state[output];
+  if (mask.valid() && context.config().flag("zero_output_for_mask")) {
+    const bool backwards = context.config().flag("go_backwards");
+    const Var walked = backwards ? reverse(mask, 1) : mask;
+    const Var kept = sequences ? walked : squeeze(slice_axis(walked, 1, mask.dim(1) - Dim(1), 1), {1});
+    y = select(expand_dims(kept, -1), y, 0.0);
+  }
+  std::vector<MaskedVar> outputs = {{y, sequences ? mask : Var()}};
   if (context.config().flag("return_state"))
     for (const Var& state : result.state) outputs.push_back({state, {}});
+  return outputs;
+}
+
+std::vector<MaskedVar> build_recurrent(LayerContext& context, std::span<const MaskedVar> inputs, const char* cell, WalkCell walk) {
+  const Var x = recurrent_input(context, inputs[0].value);
+  Recurrent result;
+  {
+    const LayerContext::SubLayer scope(context, cell, "cell");
+    result = walk(context, x, initial_states(context, inputs), inputs[0].mask, context.config().flag("go_backwards"));
+  }
+  return recurrent_outputs(context, result, inputs[0].mask);
+}
+
+std::vector<MaskedVar> build_cell_step(LayerContext& context, std::span<const MaskedVar> inputs, WalkCell walk) {
+  if (inputs[0].value.rank() != 2) throw UserError("needs one step [batch, features], got " + to_string(inputs[0].value.shape()));
+  const Var x = recurrent_input(context, expand_dims(inputs[0].value, 1));
+  const Recurrent result = walk(context, x, initial_states(context, inputs), {}, false);
+  std::vector<MaskedVar> outputs = {{squeeze(result.sequence, {1}), {}}};
+  for (const Var& state : result.state) outputs.push_back({state, {}});
   return outputs;
 }
 

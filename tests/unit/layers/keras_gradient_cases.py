@@ -192,4 +192,27 @@ ATTENTION = [
     case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2}, (3, 4), (2, 3), call={"return_attention_scores": True}),
 ]
 
-CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION
+LSTM_CELL = ("LSTMCell", {"units": 3, "name": "c"})
+STACK = [("LSTMCell", {"units": 2, "name": "a"}), ("GRUCell", {"units": 3, "name": "b"}), ("LSTMCell", {"units": 2, "name": "d"})]
+RECURRENT = [
+    case("SimpleRNN", {"units": 3}, (4, 2)),
+    case("SimpleRNN", {"units": 2, "return_sequences": True, "return_state": True, "go_backwards": True, "use_bias": False}, (5, 3)),
+    case("SimpleRNN", {"units": 2, "return_sequences": True, "activation": "relu"}, (5, 2), masked=[0], batch=3),
+    case("SimpleRNN", {"units": 3}, (4, 2), (3,)),
+    case("RNN", {"cell": LSTM_CELL, "return_sequences": True}, (4, 2)),
+    case("RNN", {"cell": ("GRUCell", {"units": 3, "reset_after": False, "name": "c"}), "go_backwards": True}, (5, 2), masked=[0], batch=3),
+    case("RNN", {"cell": ("SimpleRNNCell", {"units": 3, "name": "c"}), "return_state": True}, (4, 2)),
+    case("RNN", {"cell": LSTM_CELL, "return_sequences": True, "zero_output_for_mask": True, "go_backwards": True}, (5, 2), masked=[0], batch=3, **TF),
+    case("RNN", {"cell": LSTM_CELL, "zero_output_for_mask": True}, (5, 2), masked=[0], batch=3, **TF),
+    case("RNN", {"cell": ("StackedRNNCells", {"cells": STACK, "name": "s"}), "return_sequences": True, "return_state": True}, (4, 2)),
+    case("RNN", {"cell": ("StackedRNNCells", {"cells": STACK, "name": "s"})}, (4, 2)),
+    case("RNN", {"cell": ("StackedRNNCells", {"cells": STACK, "name": "s"}), "go_backwards": True, "return_sequences": True}, (5, 2), masked=[0], batch=3),
+    case("Bidirectional", {"layer": ("RNN", {"cell": LSTM_CELL, "return_sequences": True, "name": "r"})}, (5, 2), masked=[0], batch=3),
+    case("Bidirectional", {"layer": ("SimpleRNN", {"units": 2, "name": "r"}), "merge_mode": "sum"}, (4, 2)),
+    case("TimeDistributed", {"layer": ("SimpleRNN", {"units": 2, "name": "r"})}, (3, 4, 2)),
+    case("LSTMCell", {"units": 3}, (2,), (3,), (3,)),
+    case("GRUCell", {"units": 2, "reset_after": False}, (3,), (2,)),
+    case("SimpleRNNCell", {"units": 2, "activation": "relu"}, (3,), (2,)),
+]
+
+CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT

@@ -107,6 +107,9 @@ def build(case):
         y = layer(values if listed else values[0], **case["call"])
     elif case["layer"] == "Softmax":
         y = layer(values[0], mask=keras.ops.greater(values[1], 0.5))
+    elif case["layer"].endswith("Cell"):
+        y = layer(values[0], values[1:])
+        y = [y[0], *y[1]]
     else:
         y = layer(values[0], initial_state=values[1:] if len(values) > 2 else values[1], **case["call"])
     return keras.Model(sources, y), layer
