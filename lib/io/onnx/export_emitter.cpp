@@ -272,10 +272,25 @@ std::string Emitter::resolve(std::string token) const {
   return token;
 }
 
+// Further outputs of a node that nobody reads are left out.
+void Emitter::drop_unread_outputs(std::vector<OnnxNode>& nodes) const {
+  std::set<std::string> read;
+  for (const OnnxNode& node : nodes)
+    for (const std::string& token : node.inputs) read.insert(resolve(token));
+  for (const std::string& token : output_tokens_) read.insert(resolve(token));
+  for (OnnxNode& node : nodes) {
+    if (node.outputs.size() == 1) continue;
+    for (std::string& token : node.outputs)
+      if (!read.count(token)) token.clear();
+    while (node.outputs.back().empty() && node.outputs.size() > 1) node.outputs.pop_back();
+  }
+}
+
 void Emitter::name_everything(OnnxGraph& result) {
   std::vector<OnnxNode>& nodes = result.nodes;
   for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) nodes.insert(nodes.end(), group->begin(), group->end());
   nodes.insert(nodes.end(), tail_.begin(), tail_.end());
+  drop_unread_outputs(nodes);
   std::set<std::string> taken, produced;
   std::map<std::string, std::string> names;  // resolved token -> name
   for (const GraphValue& in : result.inputs) {

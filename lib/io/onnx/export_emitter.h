@@ -79,6 +79,7 @@ class Emitter {
   std::string size(Dim dim, const std::vector<Value>& near);
   std::string add_initializer(std::string key, std::string name, DType dtype, Dims dims, std::function<Tensor()> make);
   std::string resolve(std::string token) const;
+  void drop_unread_outputs(std::vector<OnnxNode>& nodes) const;
   void name_everything(OnnxGraph& result);
 
   const Program& program_;

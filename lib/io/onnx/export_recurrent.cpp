@@ -202,7 +202,7 @@ void emit_layer(Emitter& e, const Node& node, Value self) {
   const Names out = emit_node(e, {layer});
   const auto value = [&](uint32_t index) { return Value{self.node, index}; };
   if (e.needed(value(0)) || e.needed(value(kNaturalSequence))) {
-    const std::string sequence = e.op("Transpose", {e.op("Squeeze", {out[0], e.ints({1}, "axes")})}, {{"perm", Ints{1, 0, 2}}});
+    const std::string sequence = e.op("Squeeze", {e.op("Transpose", {out[0]}, {{"perm", Ints{2, 0, 1, 3}}}), e.ints({2}, "axes")});
     e.result(value(kNaturalSequence), sequence);
     if (e.needed(value(0))) e.result(value(0), layer.reversed() ? backwards(e, sequence) : sequence);
   }

@@ -1,0 +1,135 @@
+// If, Loop and Scan, written out: a branch is chosen, a body is imported once for each trip. Conditions and counts must be known.
+#include <algorithm>
+
+#include "io/onnx/import_util.h"
+#include "io/onnx/importer.h"
+#include "ops/ops.h"
+
+namespace dl::onnx {
+namespace {
+
+OnnxValues import_if(NodeCall& call) {
+  if (const std::optional<Tensor> condition = call.try_concrete(0)) {
+    if (condition->size() != 1) call.fail("the condition must be one boolean");
+    return call.run_subgraph(condition->at(0) != 0 ? "then_branch" : "else_branch", {});
+  }
+  // Both are computed and one is taken, where they have the same types and the condition is a scalar; else its value has to be known.
+  OnnxValues yes, no;
+  try {
+    yes = call.run_subgraph("then_branch", {}), no = call.run_subgraph("else_branch", {});
+  } catch (NeedsInput&) {
+    throw;
+  } catch (FileError&) {
+    yes.clear(), no.clear();
+  }
+  const Var condition = call.in(0);
+  bool same = !yes.empty() && yes.size() == no.size() && element_count(condition.shape()) == Dim(1);
+  OnnxValues outputs;
+  for (size_t i = 0; same && i < yes.size(); ++i) {
+    const Var a = call.importer().materialise(yes[i]), b = call.importer().materialise(no[i]);
+    same = a.type() == b.type();
+    if (same) outputs.emplace_back(select(reshape(condition, {}), a, b));
+  }
+  if (same) return outputs;
+  call.concrete(0, "the branch of an If");
+  return {};
+}
+
+// What the trips of a loop gave, side by side along a new axis.
+Var stack(NodeCall& call, const OnnxValues& trips, int64_t axis, bool reversed) {
+  std::vector<Var> parts;
+  for (const OnnxValue& v : trips) {
+    const Var part = call.importer().materialise(v);
+    parts.push_back(expand_dims(part, normalize_axis(axis, part.rank() + 1, "axis")));
+  }
+  if (reversed) std::reverse(parts.begin(), parts.end());
+  return concat(parts, axis);
+}
+
+bool is_true(NodeCall& call, const OnnxValue& value) {
+  const Tensor t = call.importer().evaluate(value, "the condition of a loop");
+  if (t.size() != 1) call.fail("the condition must be one boolean");
+  return t.at(0) != 0;
+}
+
+OnnxValues import_loop(NodeCall& call) {
+  const int64_t limit = call.has(0) ? call.int_value(0, "the trip count of a loop") : -1;
+  const bool counted = call.has(0);
+  const size_t states = call.inputs() > 2 ? call.inputs() - 2 : 0, results = call.subgraph_outputs("body");
+  if (results < 1 + states) call.fail("its body has too few outputs");
+  if (call.subgraph_inputs("body") != states + 2) call.fail("its body has another number of inputs");
+  OnnxValues state(call.values().begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(2, call.inputs())), call.values().end());
+  std::vector<OnnxValues> scans(results - 1 - states);
+  OnnxValue condition = call.has(1) ? call.value(1) : OnnxValue(Tensor::scalar(true));
+  for (int64_t trip = 0; !counted || trip < limit; ++trip) {
+    if (!is_true(call, condition)) break;
+    if (trip >= kMaxUnrolledNodes) call.unsupported("a loop of that many trips");
+    OnnxValues inputs = {OnnxValue(Tensor::scalar(trip)), condition};
+    inputs.insert(inputs.end(), state.begin(), state.end());
+    const OnnxValues outputs = call.run_subgraph("body", std::move(inputs));
+    condition = outputs[0];
+    for (size_t s = 0; s < states; ++s) state[s] = outputs[1 + s];
+    for (size_t s = 0; s < scans.size(); ++s) scans[s].push_back(outputs[1 + states + s]);
+  }
+  OnnxValues outputs = state;
+  for (const OnnxValues& scan : scans) {
+    if (scan.empty()) call.unsupported("a loop without trips that collects values");
+    outputs.emplace_back(stack(call, scan, 0, false));
+  }
+  return outputs;
+}
+
+OnnxValues import_scan(NodeCall& call) {
+  const auto scanned = call.integer("num_scan_inputs");
+  if (scanned < 1 || scanned > static_cast<int64_t>(call.inputs())) call.fail("num_scan_inputs is not one of its inputs");
+  const size_t states = call.inputs() - static_cast<size_t>(scanned), results = call.subgraph_outputs("body");
+  if (results < states) call.fail("its body has too few outputs");
+  const auto list = [&](const char* name, size_t count) {
+    std::vector<int64_t> values = call.integers(name);
+    if (values.empty()) values.assign(count, 0);
+    if (values.size() != count) call.fail(std::string(name) + " has another length");
+    return values;
+  };
+  const std::vector<int64_t> in_axes = list("scan_input_axes", static_cast<size_t>(scanned)),
+                             in_reversed = list("scan_input_directions", static_cast<size_t>(scanned)),
+                             out_axes = list("scan_output_axes", results - states),
+                             out_reversed = list("scan_output_directions", results - states);
+  OnnxValues state(call.values().begin(), call.values().begin() + static_cast<std::ptrdiff_t>(states));
+  std::vector<Var> inputs;
+  Dims lengths;
+  for (size_t i = states; i < call.inputs(); ++i) {
+    inputs.push_back(call.in(i));
+    if (inputs.back().rank() == 0) call.fail("a scanned input needs an axis");
+    lengths.push_back(known_shape(call, {inputs.back().dim(normalize_axis(in_axes[i - states], inputs.back().rank(), "axis"))},
+                                  "the trips of a scan")[0]);
+    if (lengths[0] != lengths.back()) call.fail("scanned inputs have different lengths");
+  }
+  if (lengths[0] > kMaxUnrolledNodes) call.unsupported("a scan of that many trips");
+  if (lengths[0] == 0 && results > states) call.unsupported("a scan without trips");
+  std::vector<OnnxValues> scans(results - states);
+  for (int64_t trip = 0; trip < lengths[0]; ++trip) {
+    OnnxValues given = state;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      const int64_t at = in_reversed[k] ? lengths[0] - 1 - trip : trip;
+      given.emplace_back(squeeze(slice_axis(inputs[k], in_axes[k], at, 1), {in_axes[k]}));
+    }
+    const OnnxValues outputs = call.run_subgraph("body", std::move(given));
+    for (size_t s = 0; s < states; ++s) state[s] = outputs[s];
+    for (size_t s = 0; s < scans.size(); ++s) scans[s].push_back(outputs[states + s]);
+  }
+  OnnxValues outputs = state;
+  for (size_t s = 0; s < scans.size(); ++s) outputs.emplace_back(stack(call, scans[s], out_axes[s], out_reversed[s] != 0));
+  return outputs;
+}
+
+constexpr OpRow kRows[] = {
+    {"If", 1, import_if, kAnyType},
+    {"Loop", 1, import_loop, kAnyType},
+    {"Scan", 9, import_scan, kAnyType},
+};
+
+}  // namespace
+
+std::span<const OpRow> onnx_rows_control() { return kRows; }
+
+}  // namespace dl::onnx
