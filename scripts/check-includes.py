@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "nccl.h": ["lib/backend/cuda", "lib/dist"],
     "nlohmann/": ["lib/spec", "lib/train", "lib/bench", "lib/io", "lib/stream", "lib/ckpt", "apps"],
     "oneapi/dnnl/": ["lib/backend/cpu", "apps/dltool/version.cpp"],
-    "openssl/": ["lib/data", "lib/stream", "lib/ckpt"],
+    "openssl/": ["lib/base", "lib/data", "lib/stream", "lib/ckpt"],
     "png.h": ["lib/data"],
     "simdjson": ["lib/stream"],
     "spdlog/": ["lib", "apps"],

@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "base/terminal.h"
-#include "plan/random_inputs.h"
 #include "commands.h"
 #include "io/parity.h"
 #include "layers/build.h"
 #include "layers/summary.h"
 #include "output.h"
+#include "plan/random_inputs.h"
 #include "programs.h"
 #include "table.h"
 

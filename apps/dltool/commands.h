@@ -63,7 +63,7 @@ struct PredictOptions {
 
 struct InspectOptions {
   CommonOptions common;
-  std::string file;  // model file, run file or checkpoint
+  std::string file;    // model file, run file or checkpoint
   std::string target;  // --for: "" or a format that it may be written in
   bool selftest = false;
   std::string explain;

@@ -1,7 +1,7 @@
 #include "programs.h"
 
-#include "plan/random_inputs.h"
 #include "layers/build.h"
+#include "plan/random_inputs.h"
 
 namespace dl::app {
 

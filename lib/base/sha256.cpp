@@ -21,9 +21,7 @@ Sha256::Sha256() : state_(std::make_unique<State>()) {
 }
 Sha256::~Sha256() = default;
 
-void Sha256::update(const void* data, size_t bytes) {
-  DL_CHECK(EVP_DigestUpdate(state_->context, data, bytes) == 1, "SHA-256 failed");
-}
+void Sha256::update(const void* data, size_t bytes) { DL_CHECK(EVP_DigestUpdate(state_->context, data, bytes) == 1, "SHA-256 failed"); }
 
 std::string Sha256::hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

@@ -5,9 +5,9 @@
 
 #include "backend/backend.h"
 #include "bench/measure.h"
-#include "plan/random_inputs.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
+#include "plan/random_inputs.h"
 
 using namespace dl;
 
