@@ -126,7 +126,8 @@ Command export_command() {
       kProof,
   };
   command.examples = {
-      {"For ONNX Runtime, Keras 3 and TF.js", "dltool export runs/digits --to onnx --to keras"},
+      {"For ONNX Runtime and Keras 3", "dltool export runs/digits --to onnx --to keras"},
+      {"For Keras 2 and DL4J", "dltool export runs/digits digits.h5 --keras-version 2"},
       {"One file by name", "dltool export runs/digits/checkpoints/best.ckpt.h5 digits.onnx"},
   };
   Option& paths = command.positional_list("RUN [DST]", options->paths, "the folder of a run or a checkpoint; the file to write");

@@ -46,7 +46,7 @@ class Generated(CliTest):
     def test_bash(self):
         self.write("run.yaml", "")
         self.assertEqual(self.complete_bash("dltool tr"), ["train"])
-        self.assertEqual(self.complete_bash("dltool "), ["train", "eval", "predict", "inspect", "bench", "help", "--help", "--version"])
+        self.assertEqual(self.complete_bash("dltool "), ["train", "eval", "predict", "export", "convert", "inspect", "bench", "help", "--help", "--version"])
         self.assertEqual(self.complete_bash("dltool train --max"), ["--max-time"])
         self.assertEqual(self.complete_bash("dltool train --explain p"), ["passes", "plan"])
         self.assertEqual(self.complete_bash("dltool train ru"), ["run.yaml"])

@@ -101,7 +101,7 @@ class Files(CliTest):
     def test_errors(self):
         self.run_dltool("inspect", "nowhere.yaml").fails(2, r"nowhere\.yaml: does not exist")
         self.write("empty.keras", "")
-        self.run_dltool("inspect", "empty.keras").fails(3, r"empty\.keras: is empty")
+        self.run_dltool("inspect", "empty.keras").fails(3, r"empty\.keras: is no zip file")
         self.write("bad.yaml", "inputs: {x: {shape: [4]}}\nlayers:\n  - Dnese: {units: 3}\n")
         self.run_dltool("inspect", "bad.yaml").fails(2, r"bad\.yaml:3:\d+: .*Dense")
         self.run_dltool("inspect", self.folder).fails(2, "a folder without checkpoints")

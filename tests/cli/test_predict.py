@@ -206,7 +206,8 @@ class RawArrays(CliTest):
     def test_wrong_arrays(self):
         model = trained.line() / "run"
         cases = {
-            r"the model has no input 'pointt'; it holds pointt, the model's inputs are point": {"pointt": ("<f4", (1, 2), [0] * 2)},
+            r"the model has no input 'more'; it holds point, more, the model's inputs are point": {
+                "point": ("<f4", (1, 2), [0] * 2), "more": ("<f4", (1, 2), [0] * 2)},
             r"input 'point' has shape \[1, 3\], the model takes \[batch, 2\]": {"point": ("<f4", (1, 3), [0] * 3)},
             r"input 'point' holds no samples": {"point": ("<f4", (0, 2), [])},
         }
