@@ -21,16 +21,18 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
     if (type.dtype != DType::kFloat32) spec.dtype = type.dtype;
     moved[p.value] = context.add_named_weight(std::move(spec)).value;
   }
+  const std::string scope = context.graph().current_scope();
   const std::vector<char> live = live_nodes(program);
   for (uint32_t n = 0; n < program.graph.size(); ++n) {
     if (!live[n] || moved.contains({n, 0})) continue;
     const Node& node = program.graph.node(n);
     std::vector<Value> operands;
     for (Value v : node.inputs) operands.push_back(moved.at(v));
-    const ScopeGuard scope(context.graph(), program.graph.scope_name(node.scope));
+    context.graph().set_scope(program.graph.scope_name(node.scope));  // as in the file, so that it comes out again as it went in
     const Value value = context.graph().add(*node.op, operands, node.attrs);
     for (uint32_t o = 0; o < node.types.size(); ++o) moved[{n, o}] = {value.node, o};
   }
+  context.graph().set_scope(scope);
   std::vector<MaskedVar> outputs;
   for (const NamedValue& o : program.outputs) outputs.push_back({{&context.graph(), moved.at(o.value)}, {}});
   return outputs;

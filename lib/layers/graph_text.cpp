@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "base/error.h"
+#include "layers/graph_layer.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
 
@@ -288,7 +289,11 @@ class GraphReader {
       attrs.set(name, std::move(*read));
     }
     program_->graph.set_scope(item.items().size() > 3 && item.items()[3].is_string() ? item.items()[3].as_string() : "");
-    values_.push_back(program_->graph.add(*op, operands, std::move(attrs)));
+    try {
+      values_.push_back(program_->graph.add(*op, operands, std::move(attrs)));
+    } catch (const Error& e) {  // also broken rules of the operator: the text may be damaged
+      fail(item, fmt::format("is no node of a graph: {}", e.what()));
+    }
   }
 
   const std::string& path_;
@@ -332,6 +337,10 @@ spec::Node to_node(const Program& program) {
                         {"parameters", SpecNode::map(std::move(parameters))},
                         {"nodes", SpecNode::list(std::move(nodes))},
                         {"outputs", SpecNode::map(std::move(outputs))}});
+}
+
+spec::Node graph_model_tree(const Model& model) {
+  return SpecNode::map({{"name", SpecNode::string(model.name)}, {"graph", to_node(*graph_of(model))}});
 }
 
 std::shared_ptr<const Program> read_graph(const spec::Node& node, const std::string& path, spec::Problems& problems) {

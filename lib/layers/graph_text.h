@@ -12,11 +12,14 @@
 #include <memory>
 
 #include "graph/program.h"
+#include "layers/model.h"
 #include "spec/reader.h"
 
 namespace dl {
 
 spec::Node to_node(const Program& program);
+// {name, graph}: what parse_model reads back. `model` is a graph_model().
+spec::Node graph_model_tree(const Model& model);
 // Null after reporting a problem.
 std::shared_ptr<const Program> read_graph(const spec::Node& node, const std::string& path, spec::Problems& problems);
 

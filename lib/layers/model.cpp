@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "layers/graph_layer.h"
+#include "layers/graph_text.h"
 #include "spec/yaml.h"
 
 namespace dl {
@@ -28,7 +30,7 @@ class ModelParser {
   Model parse(const spec::Node& node) {
     Reader reader(node, "", problems_);
     if (node.find("class_name")) {
-      reader.report("class_name", "a Keras config is not read here yet; give a model with inputs, layers and outputs");
+      reader.report("class_name", "is a key of a Keras config; give a model with inputs, layers and outputs, or the .keras file itself");
       return {};
     }
     model_.name = reader.get_string("name", std::string());
@@ -373,12 +375,26 @@ std::shared_ptr<const Layer> read_child_layer(const spec::Node& node, const std:
   return layer;
 }
 
+namespace {
+
+// A model given as operators: {name, graph}.
+Model parse_graph(const spec::Node& node, Problems& problems) {
+  Reader reader(node, "", problems);
+  const std::string name = reader.get_string("name", std::string());
+  const std::shared_ptr<const Program> program = read_graph(*reader.get("graph"), "graph", problems);
+  reader.finish();
+  return program ? graph_model(name, program) : Model{};
+}
+
+}  // namespace
+
 Model parse_model(const spec::Node& node, const std::string& base_dir, Problems& problems) {
+  if (node.is_map() && node.find("graph")) return parse_graph(node, problems);
   if (!node.is_string()) return ModelParser(problems).parse(node);
   const std::filesystem::path path(node.as_string());
   const std::string file =
       path.is_absolute() || base_dir.empty() ? path.string() : (std::filesystem::path(base_dir) / path).lexically_normal().string();
-  return ModelParser(problems).parse(spec::load_yaml(file));
+  return parse_model(spec::load_yaml(file), "", problems);
 }
 
 Model load_model_spec(const std::string& path) {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "data/npy.h"
 #include "layers/build.h"
+#include "layers/graph_text.h"
 #include "layers/initializers.h"
 #include "spec/yaml.h"
 
@@ -200,8 +201,7 @@ SavedModel to_saved_model(const LoadedModel& loaded) {
 }
 
 void write_model_checkpoint(const std::string& path, const SavedModel& model) {
-  if (model.model_tree.is_null()) throw FileError(fmt::format("{}: a checkpoint holds a model of layers, not an imported graph", path));
-  spec::Node root = spec::Node::map({{"model", model.model_tree}});
+  spec::Node root = spec::Node::map({{"model", model.model_tree.is_null() ? graph_model_tree(model.model) : model.model_tree}});
   if (!model.training.is_null()) root.set("training", model.training);
   if (!model.preprocessing.is_null()) root.set("preprocessing", model.preprocessing);
   Checkpoint checkpoint;

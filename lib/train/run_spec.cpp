@@ -7,6 +7,7 @@
 #include "ckpt/checkpoint.h"
 #include "data/file.h"
 #include "io/format.h"
+#include "layers/graph_text.h"
 #include "spec/reader.h"
 #include "spec/yaml.h"
 
@@ -124,7 +125,7 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
   if (!format || format->weights_only) return false;
   SavedModel saved = read_model(path, {}, format);
   spec.model = std::move(saved.model);
-  spec.model_tree = std::move(saved.model_tree);
+  spec.model_tree = saved.model_tree.is_null() ? graph_model_tree(spec.model) : std::move(saved.model_tree);
   training = std::move(saved.training);
   spec.start = StartState{path, std::move(saved.weights), std::move(saved.slots)};
   return true;

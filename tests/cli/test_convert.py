@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 
 import trained
@@ -63,13 +64,31 @@ class Targets(CliTest):
         self.write("m.yaml", "inputs: {x: {shape: [3]}}\nlayers: [{Dense: {units: 2}}]")
         self.run_dltool("convert", "m.yaml", "m.onnx").succeeds().complains("m.yaml: is not trained; its initial weights are written")
 
+    def test_graph_through_a_checkpoint(self):
+        self.run_dltool("convert", self.source(), "a.onnx").succeeds()
+        self.run_dltool("convert", "a.onnx", "b.onnx").succeeds()
+        self.run_dltool("convert", "a.onnx", "c.ckpt.h5").succeeds()
+        self.run_dltool("convert", "c.ckpt.h5", "d.onnx").succeeds()
+        self.assertEqual((self.folder / "b.onnx").read_bytes(), (self.folder / "d.onnx").read_bytes())
+
+    def test_training_goes_on_from_onnx(self):
+        self.run_dltool("convert", self.source(), "a.onnx").succeeds()
+        run = (trained.digits() / "run.yaml").read_text()
+        model = re.search(r"^model:(.*\n(?:[ -].*\n)*)", run, re.M)
+        self.write("run.yaml", run.replace(model[0], "model: a.onnx\n"))
+        self.run_dltool("train", "run.yaml", "output=tuned").succeeds()
+        before = self.run_dltool("eval", trained.digits() / "run", "--json").succeeds().json()
+        after = self.run_dltool("eval", "tuned", "--json").succeeds().json()
+        self.assertLess(after["loss"], before["loss"])
+        self.run_dltool("train", "run.yaml", "output=tuned", "--resume", "auto", "training.epochs=4").succeeds()
+
     def test_sizes(self):
         self.write("m.yaml", "inputs: {x: {shape: [null, 3]}}\nlayers: [{LSTM: {units: 2}}]")
         self.run_dltool("convert", "m.yaml", "m.onnx", "--input-shape", "x:1x5x3").succeeds()
         self.assertEqual(self.run_dltool("inspect", "m.onnx", "--json").json()["layers"][0]["output_shapes"], [[1, 5, 3]])
         self.run_dltool("convert", "m.yaml", "n.onnx", "--dynamic", "batch,steps").succeeds()
-        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "x:1x5").fails(2, r"--input-shape x:1x5: has 2 sizes, input 'x' has 3")
-        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "y:1x5x3").fails(2, r"no input 'y'; its inputs are x")
+        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "x:1x5").fails(2, r"--input-shape x:1x5: has 2 sizes, input 'x' has 3", lines=None)
+        self.run_dltool("convert", "m.yaml", "o.onnx", "--input-shape", "y:1x5x3").fails(2, r"no input 'y'; its inputs are x", lines=None)
 
     def test_selftest(self):
         self.run_dltool("convert", self.source(), "a.onnx").succeeds()
