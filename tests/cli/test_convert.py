@@ -79,7 +79,7 @@ class Targets(CliTest):
         self.run_dltool("train", "run.yaml", "output=tuned").succeeds()
         before = self.run_dltool("eval", trained.digits() / "run", "--json").succeeds().json()
         after = self.run_dltool("eval", "tuned", "--json").succeeds().json()
-        self.assertLess(after["loss"], before["loss"])
+        self.assertLess(after["metrics"]["loss"], before["metrics"]["loss"])
         self.run_dltool("train", "run.yaml", "output=tuned", "--resume", "auto", "training.epochs=4").succeeds()
 
     def test_sizes(self):
