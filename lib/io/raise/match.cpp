@@ -1,0 +1,211 @@
+#include "io/raise/match.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "graph/op_def.h"
+#include "ops/ops.h"
+
+namespace dl::raise {
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+constexpr double kSame = 1e-6;  // of numbers that went through float32 in a file
+
+bool close(double a, double b) { return a == b || std::abs(a - b) <= kSame * std::max(std::abs(a), std::abs(b)); }
+
+bool same_attr(const AttrValue& a, const AttrValue& b) {
+  if (const auto* x = std::get_if<double>(&a))
+    if (const auto* y = std::get_if<double>(&b)) return close(*x, *y);
+  return a.index() == b.index() && to_string(a) == to_string(b);
+}
+
+bool same_attrs(const Attrs& a, const Attrs& b) {
+  if (a.values().size() != b.values().size()) return false;
+  for (size_t i = 0; i < a.values().size(); ++i)
+    if (a.values()[i].first != b.values()[i].first || !same_attr(a.values()[i].second, b.values()[i].second)) return false;
+  return true;
+}
+
+bool commutes(const OpDef* op) { return op == &op_add || op == &op_mul || op == &op_maximum || op == &op_minimum || op == &op_equal; }
+
+Ints without_ones(const Ints& dims) {
+  Ints kept;
+  for (const int64_t d : dims)
+    if (d != 1) kept.push_back(d);
+  return kept;
+}
+
+// Elements of `t` in the order of its axes perm[0], perm[1], ...
+Tensor transposed(const Tensor& t, const Ints& perm) {
+  const size_t rank = perm.size();
+  Ints strides(rank, 1), dims(rank), step(rank), at(rank, 0);
+  for (size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * t.dims()[i];
+  for (size_t i = 0; i < rank; ++i) {
+    dims[i] = t.dims()[static_cast<size_t>(perm[i])];
+    step[i] = strides[static_cast<size_t>(perm[i])];
+  }
+  Tensor result(t.dtype(), dims);
+  const size_t width = size_of(t.dtype());
+  const auto* from = static_cast<const std::byte*>(t.raw());
+  auto* to = static_cast<std::byte*>(result.raw());
+  int64_t offset = 0;
+  for (int64_t n = 0; n < result.size(); ++n) {
+    std::memcpy(to + static_cast<size_t>(n) * width, from + static_cast<size_t>(offset) * width, width);
+    for (size_t i = rank; i-- > 0;) {
+      offset += step[i];
+      if (++at[i] < dims[i]) break;
+      offset -= step[i] * dims[i];
+      at[i] = 0;
+    }
+  }
+  return result;
+}
+
+Tensor filled(const Tensor& number, const Ints& dims) {
+  Tensor t(number.dtype(), dims);
+  for (int64_t i = 0; i < t.size(); ++i) t.set(i, number.at(0));
+  return t;
+}
+
+class Matcher {
+ public:
+  Matcher(const Program& pattern, const Program& graph, const std::map<std::string, Tensor>& weights, const std::vector<Value>& operands)
+      : pattern_(pattern), graph_(graph), weights_(weights), operands_(operands), depends_(pattern.graph.size()) {
+    for (size_t i = 0; i < pattern.inputs.size(); ++i) input_[pattern.inputs[i].value] = i;
+    for (uint32_t n = 0; n < pattern.graph.size(); ++n) {
+      const Node& node = pattern.graph.node(n);
+      bool on_input = node.op == &op_input;
+      for (Value in : node.inputs) on_input = on_input || depends_[in.node];
+      depends_[n] = on_input;
+    }
+  }
+
+  struct State {
+    Match match;
+    std::map<Value, Value> seen;  // pattern -> graph
+  };
+
+  bool values(Value p, Value t, State& state) const {
+    if (const auto known = state.seen.find(p); known != state.seen.end()) return known->second == t;
+    const Node& pattern = pattern_.graph.node(p);
+    if (const auto in = input_.find(p); in != input_.end()) return operands_.at(in->second) == t;
+    const bool ok = depends_[p.node] ? nodes(pattern, p, t, state) : weight(p, t, state);
+    if (ok) state.seen[p] = t;
+    return ok;
+  }
+
+ private:
+  bool nodes(const Node& pattern, Value p, Value t, State& state) const {
+    const Node& target = graph_.graph.node(t);
+    if (pattern.op != target.op || p.index != t.index || pattern.inputs.size() != target.inputs.size()) return false;
+    if (std::find(operands_.begin(), operands_.end(), t) != operands_.end() && pattern.op == &op_input) return false;
+    if (!same_attrs(pattern.attrs, target.attrs)) return false;
+    State saved = state;
+    state.match.nodes.insert(t.node);
+    if (in_order(pattern, target, false, state)) return true;
+    state = std::move(saved);
+    if (pattern.inputs.size() != 2 || !commutes(pattern.op)) return false;
+    saved = state;
+    state.match.nodes.insert(t.node);
+    if (in_order(pattern, target, true, state)) return true;
+    state = std::move(saved);
+    return false;
+  }
+
+  bool in_order(const Node& pattern, const Node& target, bool swapped, State& state) const {
+    const size_t n = pattern.inputs.size();
+    for (size_t i = 0; i < n; ++i)
+      if (!values(pattern.inputs[i], target.inputs[swapped ? n - 1 - i : i], state)) return false;
+    return true;
+  }
+
+  // A value of the pattern that depends on its weights and numbers alone.
+  bool weight(Value p, Value t, State& state) const {
+    const Node& target = graph_.graph.node(t);
+    const bool number = target.op == &op_constant;
+    if (!number && target.op != &op_parameter) return same_expression(p, t, state);
+    const std::string name = number ? "" : target.attrs.text("name");
+    const Tensor& value = number ? target.attrs.tensor("value") : weights_.at(name);
+    const Node& pattern = pattern_.graph.node(p);
+    if (pattern.op == &op_constant) return same_numbers(pattern.attrs.tensor("value"), value);
+    return solve(p, value, name, state);
+  }
+
+  // Numbers spread over a size that is not known yet stay an expression on both sides.
+  bool same_expression(Value p, Value t, State& state) const {
+    const Node &pattern = pattern_.graph.node(p), &target = graph_.graph.node(t);
+    if (pattern.op != target.op || pattern.inputs.empty() || !same_attrs(pattern.attrs, target.attrs)) return false;
+    state.match.nodes.insert(t.node);
+    return pattern.inputs.size() == target.inputs.size() && in_order(pattern, target, false, state);
+  }
+
+  static bool same_numbers(const Tensor& a, const Tensor& b) {
+    if (a.size() != b.size() && a.size() != 1 && b.size() != 1) return false;
+    for (int64_t i = 0; i < std::max(a.size(), b.size()); ++i)
+      if (!close(a.at(a.size() == 1 ? 0 : i), b.at(b.size() == 1 ? 0 : i))) return false;
+    return true;
+  }
+
+  // The weight that makes the expression `p` equal `value`.
+  bool solve(Value p, const Tensor& value, const std::string& name, State& state) const {
+    const Node& node = pattern_.graph.node(p);
+    const TensorType& type = pattern_.graph.type(p);
+    if (!all_known(type.shape)) return false;
+    const Ints dims = known_dims(type.shape);
+    Tensor fitted = value;
+    if (fitted.size() == 1 && element_count(dims) != 1) fitted = filled(value, dims);
+    if (without_ones(fitted.dims()) != without_ones(dims)) return false;
+    fitted = fitted.reshaped(dims);
+    if (node.op == &op_parameter) {
+      const std::string& key = node.attrs.text("name");
+      const auto [known, added] = state.match.weights.emplace(key, fitted);
+      if (added) state.match.origin[key] = name;
+      return added || bit_equal(known->second, fitted);
+    }
+    if (node.inputs.size() != 1) return false;
+    const Shape& inner = pattern_.graph.type(node.inputs[0]).shape;
+    if (node.op == &op_reshape) return all_known(inner) && solve(node.inputs[0], fitted.reshaped(known_dims(inner)), name, state);
+    if (node.op == &op_transpose) {
+      const Ints& perm = node.attrs.integers("perm");
+      Ints back(perm.size());
+      for (size_t i = 0; i < perm.size(); ++i) back[static_cast<size_t>(perm[i])] = static_cast<int64_t>(i);
+      return solve(node.inputs[0], transposed(fitted, back), name, state);
+    }
+    return false;
+  }
+
+  const Program &pattern_, &graph_;
+  const std::map<std::string, Tensor>& weights_;
+  const std::vector<Value>& operands_;
+  std::map<Value, size_t> input_;
+  std::vector<char> depends_;
+};
+
+}  // namespace
+
+bool match(const Program& pattern, size_t output, const Program& graph, const std::map<std::string, Tensor>& weights, Value root,
+           const std::vector<Value>& operands, const std::vector<std::vector<uint32_t>>& users, Match& found) {
+  if (operands.size() != pattern.inputs.size()) return false;
+  const Matcher matcher(pattern, graph, weights, operands);
+  Matcher::State state;
+  if (!matcher.values(pattern.outputs.at(output).value, root, state)) return false;
+  for (const uint32_t n : state.match.nodes) {
+    if (n == root.node) continue;
+    const Node& node = graph.graph.node(n);
+    bool on_inputs = false;  // numbers and what is made of them may serve several
+    for (Value in : node.inputs) on_inputs = on_inputs || graph.graph.node(in).op != &op_constant;
+    if (!on_inputs) continue;
+    for (const uint32_t user : users[n])
+      if (!state.match.nodes.contains(user)) return false;
+  }
+  for (const Parameter& p : pattern.parameters)
+    if (!state.match.weights.contains(p.name)) return false;
+  found = std::move(state.match);
+  return true;
+}
+
+}  // namespace dl::raise

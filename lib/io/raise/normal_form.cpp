@@ -1,0 +1,372 @@
+#include "io/raise/normal_form.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <set>
+
+#include "backend/backend.h"
+#include "graph/op_def.h"
+#include "io/raise/transposes.h"
+#include "ops/builders.h"
+#include "ops/nn.h"
+#include "ops/ops.h"
+#include "ops/window.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+#include "plan/session.h"
+
+namespace dl::raise {
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Replacement = std::optional<Var>;
+
+const Node& node_of(Var v) { return v.graph->node(v.value); }
+Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs[i]}; }
+
+std::optional<double> constant_of(Var v) {
+  const Node& node = node_of(v);
+  if (node.op != &op_constant) return std::nullopt;
+  const Tensor& value = node.attrs.tensor("value");
+  return value.size() == 1 ? std::optional(value.at(0)) : std::nullopt;
+}
+
+// ---- channels last
+
+Ints to_channels_last(int64_t rank) {
+  Ints perm = {0};
+  for (int64_t i = 2; i < rank; ++i) perm.push_back(i);
+  perm.push_back(1);
+  return perm;
+}
+
+Ints to_channels_first(int64_t rank) {
+  Ints perm = {0, rank - 1};
+  for (int64_t i = 1; i < rank - 1; ++i) perm.push_back(i);
+  return perm;
+}
+
+Replacement channels_last(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if ((op != &op_conv && op != &op_conv_input_grad && op != &op_max_pool && op != &op_avg_pool) || !call.node.attrs.flag("channels_first"))
+    return std::nullopt;
+  const int64_t rank = call.inputs[0].rank();
+  Attrs attrs = call.node.attrs;
+  attrs.set("channels_first", int64_t{0});
+  if (op == &op_conv_input_grad) attrs.set("x_shape", permuted(attrs.shape("x_shape"), to_channels_last(rank)));
+  std::vector<Var> inputs = call.inputs;
+  inputs[0] = transpose(inputs[0], to_channels_last(rank));
+  return transpose(add_op(*op, inputs, attrs), to_channels_first(rank));
+}
+
+// ---- windows: pads that Keras's padding 'same' does not give stand before the operator
+
+// Whether `before`, `after` are the pads of padding 'same' along an axis of `size`.
+bool same_pads(Dim size, int64_t reach, int64_t stride, int64_t before, int64_t after) {
+  if (stride == 1) return before == (reach - 1) / 2 && before + after == reach - 1;
+  if (!size.known()) return false;
+  const int64_t n = size.value(), total = std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + reach - n, 0);
+  return before == total / 2 && before + after == total;
+}
+
+bool never_negative(Var v) {
+  const Node& node = node_of(v);
+  if (node.op == &op_relu || node.op == &op_sigmoid || node.op == &op_exp || node.op == &op_softmax || node.op == &op_abs) return true;
+  if (node.op == &op_maximum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return true;
+  if (node.op == &op_minimum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return never_negative(operand(v, 1 - i));
+  if (node.op == &op_max_pool || node.op == &op_avg_pool || node.op == &op_transpose || node.op == &op_reshape)
+    return never_negative(operand(v, 0));
+  if (node.op == &op_concat)
+    return std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value in) { return never_negative({v.graph, in}); });
+  return false;
+}
+
+Replacement explicit_pads(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_conv && op != &op_max_pool && op != &op_avg_pool) return std::nullopt;
+  const Attrs& old = call.node.attrs;
+  const Ints &begin = old.integers("pads_begin"), &end = old.integers("pads_end");
+  const bool none = std::all_of(begin.begin(), begin.end(), [](int64_t p) { return p == 0; }) &&
+                    std::all_of(end.begin(), end.end(), [](int64_t p) { return p == 0; });
+  const bool counts = op == &op_avg_pool && old.flag("count_padding");
+  Attrs attrs = old;
+  if (op == &op_avg_pool) attrs.set("count_padding", int64_t{0});
+  if (none) return counts ? Replacement(add_op(*op, call.inputs, attrs)) : std::nullopt;
+  const Var x = call.inputs[0];
+  bool same = !counts;
+  for (size_t i = 0; same && i < begin.size(); ++i) {
+    const int64_t size =
+        op == &op_conv ? (call.inputs[1].dim(static_cast<int64_t>(i)).known() ? call.inputs[1].dim(static_cast<int64_t>(i)).value() : 1)
+                       : old.integers("size")[i];
+    const int64_t reach = (size - 1) * old.integers("dilations")[i] + 1;
+    same = same_pads(x.dim(static_cast<int64_t>(i) + 1), reach, old.integers("strides")[i], begin[i], end[i]);
+  }
+  // A maximum sees padding as nothing, which zeros are only among numbers that are not negative.
+  if (same || (op == &op_max_pool && !never_negative(x)) || (op == &op_avg_pool && !counts)) return std::nullopt;
+  Ints before(x.shape().size(), 0), after = before;
+  std::copy(begin.begin(), begin.end(), before.begin() + 1);
+  std::copy(end.begin(), end.end(), after.begin() + 1);
+  attrs.set("pads_begin", Ints(begin.size(), 0));
+  attrs.set("pads_end", Ints(begin.size(), 0));
+  std::vector<Var> inputs = call.inputs;
+  inputs[0] = pad(x, before, after);
+  return add_op(*op, inputs, attrs);
+}
+
+// ---- one way to write what can be written in several
+
+Replacement same_spelling(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_sub)
+    if (const auto c = constant_of(call.inputs[1])) return call.inputs[0] + -*c;
+  if (op == &op_div)
+    if (const auto c = constant_of(call.inputs[1]); c && *c != 0 && std::isfinite(*c)) return call.inputs[0] * (1 / *c);
+  if (op == &op_neg) return call.inputs[0] * -1.0;
+  if (op == &op_maximum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(call.inputs[i]); c && *c == 0 && call.inputs[1 - i].shape() == call.node.types[0].shape)
+        return relu(call.inputs[1 - i]);
+  if (op == &op_mul)  // (x * a) * b
+    for (size_t i = 0; i < 2; ++i) {
+      const auto outer = constant_of(call.inputs[i]);
+      const Var rest = call.inputs[1 - i];
+      if (!outer || node_of(rest).op != &op_mul) continue;
+      for (size_t k = 0; k < 2; ++k)
+        if (const auto inner = constant_of(operand(rest, k))) return operand(rest, 1 - k) * (*outer * *inner);
+    }
+  if (op == &op_mul)  // (x * a) * y: factors that are numbers come last
+    for (size_t i = 0; i < 2; ++i) {
+      const Var product = call.inputs[i], other = call.inputs[1 - i];
+      if (node_of(product).op != &op_mul || constant_of(other)) continue;
+      for (size_t k = 0; k < 2; ++k)
+        if (const auto number = constant_of(operand(product, k))) return operand(product, 1 - k) * other * *number;
+    }
+  return std::nullopt;
+}
+
+bool is_select_of_negative(Var v) {
+  const Node& node = node_of(v);
+  if (node.op != &op_select || node_of(operand(v, 0)).op != &op_less) return false;
+  const Var condition = operand(v, 0), index = operand(v, 2), moved = operand(v, 1);
+  const auto zero = constant_of(operand(condition, 1));
+  return zero && *zero == 0 && operand(condition, 0).value == index.value && node_of(moved).op == &op_add &&
+         (operand(moved, 0).value == index.value || operand(moved, 1).value == index.value);
+}
+
+// Places counted from the end are not what tables of rows are asked for.
+Replacement plain_index(const RewriteCall& call) {
+  if (call.node.op != &op_gather) return std::nullopt;
+  Var index = call.inputs[1];
+  bool changed = false;
+  if (is_select_of_negative(index)) index = operand(index, 2), changed = true;
+  while (node_of(index).op == &op_cast && !is_float(operand(index, 0).dtype()) && operand(index, 0).dtype() != DType::kBool)
+    index = operand(index, 0), changed = true;
+  if (!changed || (index.dtype() != DType::kInt32 && index.dtype() != DType::kInt64)) return std::nullopt;
+  return gather(call.inputs[0], index, call.node.attrs.integer("axis"));
+}
+
+// The last step of a sequence is the state after it.
+Replacement last_step(const RewriteCall& call) {
+  if (call.node.op != &op_slice) return std::nullopt;
+  const Var x = call.inputs[0];
+  const Node& source = node_of(x);
+  if ((source.op != &op_lstm && source.op != &op_gru) || x.value.index != 0 || x.rank() != 3) return std::nullopt;
+  const Shape &starts = call.node.attrs.shape("starts"), &sizes = call.node.attrs.shape("sizes");
+  const bool last = starts[1] == x.dim(1) - Dim(1) && sizes[1] == Dim(1) && sizes[0] == x.dim(0) && sizes[2] == x.dim(2);
+  if (!last || source.attrs.flag("mask")) return std::nullopt;
+  return expand_dims(x.output(1), 1);
+}
+
+// [x y] beside each other on an axis of their own, merged into the last axis: a concatenation along the last axis.
+Replacement stacked_last(const RewriteCall& call) {
+  if (call.node.op != &op_reshape) return std::nullopt;
+  const Var x = call.inputs[0];
+  if (node_of(x).op != &op_concat) return std::nullopt;
+  const int64_t axis = node_of(x).attrs.integer("axis"), rank = x.rank();
+  const Shape& shape = call.node.types[0].shape;
+  if (axis != rank - 2 || static_cast<int64_t>(shape.size()) != rank - 1) return std::nullopt;
+  std::vector<Var> parts;
+  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
+    const Var part = operand(x, i);
+    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
+    parts.push_back(squeeze(part, {axis}));
+  }
+  for (int64_t i = 0; i < axis; ++i)
+    if (!(shape[static_cast<size_t>(i)] == x.dim(i))) return std::nullopt;
+  return concat(parts, -1);
+}
+
+// The order of the axes of a stack, [x y] on an axis of their own, where only that axis moves.
+Replacement turned_stack(const RewriteCall& call) {
+  if (call.node.op != &op_transpose) return std::nullopt;
+  const Var x = call.inputs[0];
+  if (node_of(x).op != &op_concat) return std::nullopt;
+  const int64_t axis = node_of(x).attrs.integer("axis");
+  const Ints& perm = call.node.attrs.integers("perm");
+  Ints others;
+  for (const int64_t a : perm)
+    if (a != axis) others.push_back(a);
+  if (!std::is_sorted(others.begin(), others.end())) return std::nullopt;
+  const int64_t place = std::find(perm.begin(), perm.end(), axis) - perm.begin();
+  std::vector<Var> parts;
+  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
+    const Var part = operand(x, i);
+    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
+    parts.push_back(expand_dims(squeeze(part, {axis}), place));
+  }
+  return concat(parts, place);
+}
+
+Replacement lowered(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_silu) return call.inputs[0] * sigmoid(call.inputs[0]);
+  if (op == &op_attention || op == &op_gelu) return op->lower({call.graph, call.node.attrs, call.inputs, call.node.types})[0];
+  if (op != &op_matmul || (!call.node.attrs.flag("transpose_a") && !call.node.attrs.flag("transpose_b"))) return std::nullopt;
+  const auto turned = [](Var v, bool turn) {
+    if (!turn) return v;
+    Ints perm(v.shape().size());
+    std::iota(perm.begin(), perm.end(), int64_t{0});
+    std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+    return transpose(v, perm);
+  };
+  return matmul(turned(call.inputs[0], call.node.attrs.flag("transpose_a")), turned(call.inputs[1], call.node.attrs.flag("transpose_b")));
+}
+
+Program spell(const Program& program) {
+  return rewrite(program, [](const RewriteCall& call) -> std::vector<Var> {
+    if (call.node.types.size() != 1) return {};
+    for (auto* rule :
+         {lowered, channels_last, explicit_pads, same_spelling, plain_index, last_step, stacked_last, turned_stack, sink_transpose})
+      if (const Replacement replacement = rule(call)) return {*replacement};
+    return {};
+  });
+}
+
+}  // namespace
+
+Program normal_form(const Program& program) {
+  constexpr int kMaxRounds = 8;
+  Program now = simplify(program);
+  std::string text = to_text(now);
+  for (int round = 0; round < kMaxRounds; ++round) {
+    now = simplify(spell(now));
+    std::string next = to_text(now);
+    if (next == text) break;
+    text = std::move(next);
+  }
+  return now;
+}
+
+// ---- folding
+
+namespace {
+
+struct Frontier {
+  std::vector<char> known;    // by node: depends on weights alone
+  std::vector<Value> values;  // known, not weights themselves, read by something that is not known
+};
+
+Frontier find_frontier(const Program& program) {
+  const Graph& graph = program.graph;
+  Frontier frontier{std::vector<char>(graph.size()), {}};
+  const std::vector<char> live = live_nodes(program);
+  std::set<Value> seen;
+  const auto read = [&](Value v) {
+    if (frontier.known[v.node] && graph.node(v).op != &op_parameter && seen.insert(v).second) frontier.values.push_back(v);
+  };
+  for (uint32_t n = 0; n < graph.size(); ++n) {
+    const Node& node = graph.node(n);
+    if (!live[n]) continue;
+    bool known = node.op != &op_input && node.op->kind != OpKind::kRandom;
+    for (Value in : node.inputs) known = known && frontier.known[in.node];
+    for (const TensorType& type : node.types) known = known && all_known(type.shape);
+    for (const auto& [name, attr] : node.attrs.values())
+      if (const auto* shape = std::get_if<Shape>(&attr)) known = known && all_known(*shape);
+    frontier.known[n] = known;
+    if (!known)
+      for (Value in : node.inputs) read(in);
+  }
+  for (const NamedValue& o : program.outputs) read(o.value);
+  return frontier;
+}
+
+// The name of the only weight that a value depends on, else "".
+std::string origin(const Program& program, Value value) {
+  std::set<uint32_t> weights, seen;
+  std::vector<uint32_t> open = {value.node};
+  while (!open.empty()) {
+    const uint32_t n = open.back();
+    open.pop_back();
+    if (!seen.insert(n).second) continue;
+    if (program.graph.node(n).op == &op_parameter) weights.insert(n);
+    for (Value in : program.graph.node(n).inputs) open.push_back(in.node);
+  }
+  if (weights.size() != 1) return "";
+  return program.graph.node(*weights.begin()).attrs.text("name");
+}
+
+std::vector<Tensor> evaluate(const Program& program, const std::vector<Value>& values, const std::map<std::string, Tensor>& weights) {
+  if (values.empty()) return {};
+  Program wanted = program;
+  wanted.outputs.clear();
+  wanted.inputs.clear();
+  for (size_t i = 0; i < values.size(); ++i) wanted.outputs.push_back({std::to_string(i), values[i]});
+  const std::vector<char> live = live_nodes(wanted);
+  std::erase_if(wanted.parameters, [&](const Parameter& p) { return !live[p.value.node]; });
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  Session session(*backend, {});
+  for (const Parameter& p : wanted.parameters) session.parameters().set(p.name, weights.at(p.name));
+  const Executable& run = session.run(session.add(wanted), {});
+  std::vector<Tensor> results;
+  for (size_t i = 0; i < values.size(); ++i) results.push_back(run.output(i).clone());
+  return results;
+}
+
+}  // namespace
+
+Folded fold_weights(const Program& program, const std::map<std::string, Tensor>& weights) {
+  const Frontier frontier = find_frontier(program);
+  const std::vector<Tensor> values = evaluate(program, frontier.values, weights);
+  Folded folded;
+  Graph& graph = folded.program.graph;
+  std::map<Value, Value> moved;
+  const auto place = [&](Value old, const std::string& wanted, const Tensor& value) {
+    if (value.size() == 1) {
+      moved[old] = constant(graph, value).value;
+      return;
+    }
+    std::string name = wanted.empty() ? "weight" : wanted;
+    for (int i = 1; folded.weights.contains(name); ++i) name = (wanted.empty() ? "weight" : wanted) + "_" + std::to_string(i);
+    moved[old] = parameter(graph, name, {value.dtype(), to_shape(value.dims())}).value;
+    folded.program.parameters.push_back({name, moved[old], true, {}});
+    folded.weights[name] = value;
+  };
+  for (const NamedValue& in : program.inputs) {
+    const Node& node = program.graph.node(in.value);
+    moved[in.value] = graph.add(*node.op, std::span<const Value>{}, node.attrs);
+    folded.program.inputs.push_back({in.name, moved[in.value]});
+  }
+  for (const Parameter& p : program.parameters)
+    if (const auto found = weights.find(p.name); found != weights.end()) place(p.value, p.name, found->second);
+  for (size_t i = 0; i < values.size(); ++i) place(frontier.values[i], origin(program, frontier.values[i]), values[i]);
+  const std::vector<char> live = live_nodes(program);
+  for (uint32_t n = 0; n < program.graph.size(); ++n) {
+    if (!live[n] || frontier.known[n] || moved.contains({n, 0})) continue;
+    const Node& node = program.graph.node(n);
+    std::vector<Value> operands;
+    for (Value v : node.inputs) operands.push_back(moved.at(v));
+    graph.set_scope(program.graph.scope_name(node.scope));
+    const Value value = graph.add(*node.op, operands, node.attrs);
+    for (uint32_t o = 0; o < node.types.size(); ++o) moved[{n, o}] = {value.node, o};
+  }
+  for (const NamedValue& o : program.outputs) folded.program.outputs.push_back({o.name, moved.at(o.value)});
+  return folded;
+}
+
+}  // namespace dl::raise

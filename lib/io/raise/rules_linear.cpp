@@ -1,0 +1,102 @@
+// Convolutions, products with a kernel, tables.
+#include <algorithm>
+
+#include "io/raise/rules.h"
+#include "ops/ops.h"
+
+namespace dl::raise {
+namespace {
+
+using SpecNode = spec::Node;
+using Ints = std::vector<int64_t>;
+
+// The value itself, or what a bias is added to.
+struct Biased {
+  Value product;
+  bool bias;
+};
+
+Biased without_bias(const Site& site, const OpDef* wanted) {
+  const Value root = site.root();
+  if (site.op(root) == &op_add)
+    if (const auto product = site.beside_weight(root); product && site.op(*product) == wanted) return {*product, true};
+  return {root, false};
+}
+
+Ints first_sizes(const Shape& shape, size_t n) {
+  Ints sizes;
+  for (size_t i = 0; i < n; ++i) sizes.push_back(shape[i].value());
+  return sizes;
+}
+
+bool all_zero(const Ints& values) {
+  return std::all_of(values.begin(), values.end(), [](int64_t v) { return v == 0; });
+}
+
+}  // namespace
+
+void rule_conv(const Site& site, std::vector<Proposal>& proposals) {
+  const auto [y, bias] = without_bias(site, &op_conv);
+  if (site.op(y) != &op_conv || !site.is_weight(site.operand(y, 1))) return;
+  const Attrs& attrs = site.node(y).attrs;
+  const Shape& kernel = site.shape(site.operand(y, 1));
+  const Value x = site.operand(y, 0);
+  const size_t spatial = kernel.size() - 2;
+  const int64_t groups = attrs.integer("groups"), filters = kernel[spatial + 1].value();
+  const bool valid = all_zero(attrs.integers("pads_begin")) && all_zero(attrs.integers("pads_end"));
+  SpecNode config = map_of({{"kernel_size", list_of(first_sizes(kernel, spatial))},
+                            {"strides", list_of(attrs.integers("strides"))},
+                            {"padding", SpecNode::string(valid ? "valid" : "same")},
+                            {"dilation_rate", list_of(attrs.integers("dilations"))},
+                            {"use_bias", SpecNode::boolean(bias)}});
+  const bool depthwise = spatial < 3 && groups > 1 && kernel[spatial].value() == 1 && filters % groups == 0;
+  if (depthwise) {
+    SpecNode separate = config;
+    separate.set("depth_multiplier", SpecNode::integer(filters / groups));
+    proposals.push_back({with_dimensions("DepthwiseConv", spatial), separate, {x}});
+  }
+  config.set("filters", SpecNode::integer(filters));
+  config.set("groups", SpecNode::integer(groups));
+  proposals.push_back({with_dimensions("Conv", spatial), config, {x}});
+}
+
+void rule_conv_transpose(const Site& site, std::vector<Proposal>& proposals) {
+  const auto [y, bias] = without_bias(site, &op_conv_input_grad);
+  if (site.op(y) != &op_conv_input_grad || !site.is_weight(site.operand(y, 1)) || site.node(y).attrs.integer("groups") != 1) return;
+  const Attrs& attrs = site.node(y).attrs;
+  const Shape& kernel = site.shape(site.operand(y, 1));
+  const size_t spatial = kernel.size() - 2;
+  const int64_t widest = *std::max_element(attrs.integers("strides").begin(), attrs.integers("strides").end());
+  for (const char* padding : {"valid", "same"})
+    for (int64_t more = -1; more < widest; ++more) {  // -1: Keras's own choice
+      SpecNode config = map_of({{"filters", SpecNode::integer(kernel[spatial].value())},
+                                {"kernel_size", list_of(first_sizes(kernel, spatial))},
+                                {"strides", list_of(attrs.integers("strides"))},
+                                {"padding", SpecNode::string(padding)},
+                                {"dilation_rate", list_of(attrs.integers("dilations"))},
+                                {"use_bias", SpecNode::boolean(bias)}});
+      if (more >= 0) config.set("output_padding", SpecNode::integer(more));
+      proposals.push_back({with_dimensions("Conv", spatial) + "Transpose", config, {site.operand(y, 0)}});
+    }
+}
+
+void rule_dense(const Site& site, std::vector<Proposal>& proposals) {
+  const auto [y, bias] = without_bias(site, &op_matmul);
+  if (site.op(y) != &op_matmul || !site.is_weight(site.operand(y, 1)) || site.shape(site.operand(y, 1)).size() != 2) return;
+  if (site.shape(site.operand(y, 0)).size() < 2) return;
+  proposals.push_back({"Dense",
+                       map_of({{"units", SpecNode::integer(site.shape(y).back().value())}, {"use_bias", SpecNode::boolean(bias)}}),
+                       {site.operand(y, 0)}});
+}
+
+void rule_embedding(const Site& site, std::vector<Proposal>& proposals) {
+  const Value root = site.root();
+  if (site.op(root) != &op_gather || !site.is_weight(site.operand(root, 0))) return;
+  const Shape& table = site.shape(site.operand(root, 0));
+  if (table.size() != 2) return;
+  proposals.push_back({"Embedding",
+                       map_of({{"input_dim", SpecNode::integer(table[0].value())}, {"output_dim", SpecNode::integer(table[1].value())}}),
+                       {site.operand(root, 1)}});
+}
+
+}  // namespace dl::raise
