@@ -115,14 +115,20 @@ TEST_CASE("every layer trains: the gradient reaches each trainable weight and th
 
 TEST_CASE("the cases cover the whole table") {
   std::set<std::string> tested = {"Add", "Multiply", "Concatenate"};  // below: they take several inputs
+  std::string texts;                                                  // layers inside of others stand in the text of the model only
   for (const char* judge : {"torch", "tensorflow"}) {
     const spec::Node golden = spec::load_yaml(std::string("tests/unit/layers/keras_gradients_") + judge + ".yaml");
-    for (const spec::Node& c : golden.find("cases")->items()) tested.insert(c.find("class")->as_string());
+    for (const spec::Node& c : golden.find("cases")->items()) {
+      tested.insert(c.find("class")->as_string());
+      texts += c.find("model")->as_string();
+    }
   }
   for (const Case& c : kCases) tested.insert(std::string(c.layer).substr(0, std::string(c.layer).find(':')));
   for (const LayerDef* def : layer_table()) {
     CAPTURE(std::string(def->class_name));
-    CHECK(tested.count(def->class_name) == 1);
+    const std::string inside = "\"" + std::string(def->class_name) + "\": {";
+    const bool covered = tested.count(def->class_name) == 1 || texts.find(inside) != std::string::npos;
+    CHECK(covered);
     CHECK(std::string(def->summary).size() > 10);
   }
 }

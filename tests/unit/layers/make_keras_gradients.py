@@ -112,7 +112,7 @@ def build(case):
         y = [y[0], *y[1]]
     else:
         y = layer(values[0], initial_state=values[1:] if len(values) > 2 else values[1], **case["call"])
-    return keras.Model(sources, y), layer
+    return keras.Model(sources, keras.tree.flatten(y) if isinstance(y, (list, tuple)) else y), layer
 
 
 def gradients(model, xs, training):
