@@ -65,6 +65,27 @@ Tensor transposed(const Tensor& t, const Ints& perm) {
   return result;
 }
 
+// The elements from `start` on, `sizes` of them.
+Tensor block(const Tensor& t, const Ints& start, const Ints& sizes) {
+  const size_t rank = sizes.size();
+  Ints strides(rank, 1), at(rank, 0);
+  for (size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * t.dims()[i];
+  Tensor result(t.dtype(), sizes);
+  const size_t width = size_of(t.dtype());
+  const auto* from = static_cast<const std::byte*>(t.raw());
+  auto* to = static_cast<std::byte*>(result.raw());
+  for (int64_t n = 0; n < result.size(); ++n) {
+    int64_t offset = 0;
+    for (size_t i = 0; i < rank; ++i) offset += (start[i] + at[i]) * strides[i];
+    std::memcpy(to + static_cast<size_t>(n) * width, from + static_cast<size_t>(offset) * width, width);
+    for (size_t i = rank; i-- > 0;) {
+      if (++at[i] < sizes[i]) break;
+      at[i] = 0;
+    }
+  }
+  return result;
+}
+
 Tensor filled(const Tensor& number, const Ints& dims) {
   Tensor t(number.dtype(), dims);
   for (int64_t i = 0; i < t.size(); ++i) t.set(i, number.at(0));
@@ -138,7 +159,7 @@ class Matcher {
   // Numbers spread over a size that is not known yet stay an expression on both sides.
   bool same_expression(Value p, Value t, State& state) const {
     const Node &pattern = pattern_.graph.node(p), &target = graph_.graph.node(t);
-    if (pattern.op != target.op || pattern.inputs.empty() || !same_attrs(pattern.attrs, target.attrs)) return false;
+    if (pattern.op != target.op || !same_attrs(pattern.attrs, target.attrs)) return false;
     state.match.nodes.insert(t.node);
     return pattern.inputs.size() == target.inputs.size() && in_order(pattern, target, false, state);
   }
@@ -166,7 +187,14 @@ class Matcher {
       if (added) state.match.origin[key] = name;
       return added || bit_equal(known->second, fitted);
     }
+    if (node.op == &op_constant) return same_numbers(node.attrs.tensor("value"), fitted);
+    if (node.op == &op_concat) return solve_concat(node, fitted, name, state);
     if (node.inputs.size() != 1) return false;
+    if (node.op == &op_broadcast_to) {
+      const Node& source = pattern_.graph.node(node.inputs[0]);
+      return source.op == &op_constant && same_numbers(source.attrs.tensor("value"), fitted);
+    }
+    if (node.op == &op_pad) return solve_pad(node, fitted, name, state);
     const Shape& inner = pattern_.graph.type(node.inputs[0]).shape;
     if (node.op == &op_reshape) return all_known(inner) && solve(node.inputs[0], fitted.reshaped(known_dims(inner)), name, state);
     if (node.op == &op_transpose) {
@@ -176,6 +204,39 @@ class Matcher {
       return solve(node.inputs[0], transposed(fitted, back), name, state);
     }
     return false;
+  }
+
+  bool solve_concat(const Node& node, const Tensor& value, const std::string& name, State& state) const {
+    const auto axis = static_cast<size_t>(node.attrs.integer("axis"));
+    Ints start(value.dims().size(), 0);
+    for (const Value in : node.inputs) {
+      const Shape& shape = pattern_.graph.type(in).shape;
+      if (!all_known(shape)) return false;
+      const Ints sizes = known_dims(shape);
+      if (!solve(in, block(value, start, sizes), name, state)) return false;
+      start[axis] += sizes[axis];
+    }
+    return true;
+  }
+
+  bool solve_pad(const Node& node, const Tensor& value, const std::string& name, State& state) const {
+    const Shape &before = node.attrs.shape("before"), &inner = pattern_.graph.type(node.inputs[0]).shape;
+    if (!all_known(before) || !all_known(inner)) return false;
+    for (const int64_t gap : node.attrs.integers("interior"))
+      if (gap != 0) return false;
+    const Ints start = known_dims(before), sizes = known_dims(inner);
+    // Everything around the block must be the number that the pattern puts there.
+    Ints at(value.dims().size(), 0);
+    for (int64_t n = 0; n < value.size(); ++n) {
+      bool inside = true;
+      for (size_t i = 0; i < at.size(); ++i) inside = inside && at[i] >= start[i] && at[i] < start[i] + sizes[i];
+      if (!inside && !close(value.at(n), node.attrs.real("value"))) return false;
+      for (size_t i = at.size(); i-- > 0;) {
+        if (++at[i] < value.dims()[i]) break;
+        at[i] = 0;
+      }
+    }
+    return solve(node.inputs[0], block(value, start, sizes), name, state);
   }
 
   const Program &pattern_, &graph_;

@@ -24,7 +24,7 @@ using Ints = std::vector<int64_t>;
 using Replacement = std::optional<Var>;
 
 const Node& node_of(Var v) { return v.graph->node(v.value); }
-Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs[i]}; }
+Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs.at(i)}; }
 
 std::optional<double> constant_of(Var v) {
   const Node& node = node_of(v);
@@ -150,6 +150,126 @@ Replacement same_spelling(const RewriteCall& call) {
   return std::nullopt;
 }
 
+// x above 0 and f(min(x, 0)) below, where f(0) = 0; and a slope below 0 written as a difference.
+Replacement two_sided(const RewriteCall& call) {
+  const auto is_zero = [](Var v) { return constant_of(v) == 0.0; };
+  if (call.node.op == &op_select) {
+    const Var condition = call.inputs[0], x = call.inputs[1];
+    if (node_of(condition).op != &op_greater || operand(condition, 0).value != x.value || !is_zero(operand(condition, 1)))
+      return std::nullopt;
+    const Var below = call.inputs[2];
+    const OpDef* function = node_of(below).op;
+    if (function == &op_mul)
+      for (size_t i = 0; i < 2; ++i)
+        if (constant_of(operand(below, i))) function = node_of(operand(below, 1 - i)).op;
+    return function == &op_expm1 ? Replacement(relu(x) + call.inputs[2]) : std::nullopt;
+  }
+  if (call.node.op != &op_sub || node_of(call.inputs[0]).op != &op_relu || node_of(call.inputs[1]).op != &op_mul) return std::nullopt;
+  const Var x = operand(call.inputs[0], 0);
+  for (size_t i = 0; i < 2; ++i) {
+    const Var negative = operand(call.inputs[1], i), slope = operand(call.inputs[1], 1 - i);
+    if (node_of(negative).op != &op_relu) continue;
+    const Var turned = operand(negative, 0);
+    if (node_of(turned).op != &op_mul) continue;
+    for (size_t k = 0; k < 2; ++k)
+      if (operand(turned, k).value == x.value && constant_of(operand(turned, 1 - k)) == -1.0) return select(less(x, 0.0), x * slope, x);
+  }
+  return std::nullopt;
+}
+
+Replacement plain_powers(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_square) return call.inputs[0] * call.inputs[0];
+  if (op == &op_rsqrt) return reciprocal(sqrt(call.inputs[0]));
+  if (op == &op_pow && constant_of(call.inputs[1]) == 2.0) return call.inputs[0] * call.inputs[0];
+  if (op == &op_div && !constant_of(call.inputs[1]) && is_float(call.inputs[1].dtype())) {
+    const Var over = reciprocal(call.inputs[1]);
+    return constant_of(call.inputs[0]) == 1.0 && over.shape() == call.node.types[0].shape ? over : call.inputs[0] * over;
+  }
+  return std::nullopt;
+}
+
+// The axis that a slice turns around whole; -1: it does something else.
+int64_t reversed_axis(const Node& node, const Shape& from) {
+  if (node.op != &op_slice) return -1;
+  const Shape &starts = node.attrs.shape("starts"), &sizes = node.attrs.shape("sizes");
+  const Ints& steps = node.attrs.integers("steps");
+  int64_t axis = -1;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!(sizes[i] == from[i])) return -1;
+    if (steps[i] == 1 && starts[i] == Dim(0)) continue;
+    if (steps[i] != -1 || axis >= 0 || !(starts[i] == from[i] - Dim(1))) return -1;
+    axis = static_cast<int64_t>(i);
+  }
+  return axis;
+}
+
+Replacement turned_twice(const RewriteCall& call) {
+  if (call.node.op != &op_slice) return std::nullopt;
+  const int64_t axis = reversed_axis(call.node, call.inputs[0].shape());
+  if (axis < 0 || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
+  const Var x = operand(call.inputs[0], 0);
+  return reversed_axis(node_of(call.inputs[0]), x.shape()) == axis ? Replacement(x) : std::nullopt;
+}
+
+// Reductions over all axes behind the channels, of what no other operator has turned yet.
+Replacement reduce_channels_last(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_reduce_sum && op != &op_reduce_max) return std::nullopt;
+  const Var x = call.inputs[0];
+  const Ints& axes = call.node.attrs.integers("axes");
+  if (x.rank() < 4 || static_cast<int64_t>(axes.size()) != x.rank() - 2 || axes[0] != 2 || node_of(x).op == &op_transpose)
+    return std::nullopt;
+  Attrs attrs = call.node.attrs;
+  Ints moved(axes.size());
+  std::iota(moved.begin(), moved.end(), int64_t{1});
+  attrs.set("axes", moved);
+  const Var y = add_op(*op, {transpose(x, to_channels_last(x.rank()))}, attrs);
+  return attrs.flag("keepdims") ? transpose(y, to_channels_first(x.rank())) : y;
+}
+
+// Every element k times, one after the other, by its places.
+Replacement repeated(const RewriteCall& call) {
+  if (call.node.op != &op_gather || node_of(call.inputs[1]).op != &op_constant) return std::nullopt;
+  const Tensor& places = node_of(call.inputs[1]).attrs.tensor("value");
+  const int64_t axis = call.node.attrs.integer("axis");
+  const Var x = call.inputs[0];
+  if (places.rank() != 1 || !x.dim(axis).known() || x.dim(axis).value() < 1 || places.size() % x.dim(axis).value() != 0)
+    return std::nullopt;
+  const int64_t times = places.size() / x.dim(axis).value();
+  for (int64_t i = 0; i < places.size(); ++i)
+    if (static_cast<int64_t>(places.at(i)) != i / times) return std::nullopt;
+  if (times < 2) return times == 1 ? Replacement(x) : std::nullopt;
+  Shape spread = x.shape(), shape = x.shape();
+  spread.insert(spread.begin() + axis + 1, Dim(times));
+  shape[static_cast<size_t>(axis)] = shape[static_cast<size_t>(axis)] * Dim(times);
+  return reshape(broadcast_to(expand_dims(x, axis + 1), spread), shape);
+}
+
+// A product with a matrix, or an operator on each element, of rows that a reshape has laid one after the other: the reshape comes after.
+Replacement sink_rows(const RewriteCall& call) {
+  const bool product = call.node.op == &op_matmul && call.inputs[1].rank() == 2 && node_of(call.inputs[1]).op == &op_parameter;
+  if (!product && call.node.op->kind != OpKind::kElementwise) return std::nullopt;
+  const auto rows = [](Var v) {
+    return node_of(v).op == &op_reshape && v.rank() == 2 && operand(v, 0).rank() > 2 && operand(v, 0).dim(-1) == v.dim(-1);
+  };
+  std::vector<Var> inputs = call.inputs;
+  Shape shape;
+  for (size_t i = 0; i < inputs.size() && shape.empty(); ++i)
+    if (rows(inputs[i]) && call.node.types[0].shape.size() == 2 && (product ? i == 0 : inputs[i].shape() == call.node.types[0].shape))
+      shape = operand(inputs[i], 0).shape();
+  if (shape.empty()) return std::nullopt;
+  for (Var& v : inputs) {
+    if (rows(v) && operand(v, 0).shape() == shape)
+      v = operand(v, 0);
+    else if (!product && v.rank() == 2 && v.dim(0) == Dim(1))
+      v = reshape(v, {v.dim(1)});
+    else if (!product && v.rank() > 1)
+      return std::nullopt;
+  }
+  return reshape(copy_node(call.graph, call.node, inputs)[0], call.node.types[0].shape);
+}
+
 bool is_select_of_negative(Var v) {
   const Node& node = node_of(v);
   if (node.op != &op_select || node_of(operand(v, 0)).op != &op_less) return false;
@@ -241,8 +361,8 @@ Replacement lowered(const RewriteCall& call) {
 Program spell(const Program& program) {
   return rewrite(program, [](const RewriteCall& call) -> std::vector<Var> {
     if (call.node.types.size() != 1) return {};
-    for (auto* rule :
-         {lowered, channels_last, explicit_pads, same_spelling, plain_index, last_step, stacked_last, turned_stack, sink_transpose})
+    for (auto* rule : {lowered, channels_last, explicit_pads, same_spelling, two_sided, plain_powers, turned_twice, reduce_channels_last,
+                       repeated, sink_rows, plain_index, last_step, stacked_last, turned_stack, sink_transpose})
       if (const Replacement replacement = rule(call)) return {*replacement};
     return {};
   });
@@ -272,7 +392,7 @@ struct Frontier {
   std::vector<Value> values;  // known, not weights themselves, read by something that is not known
 };
 
-Frontier find_frontier(const Program& program) {
+Frontier find_frontier(const Program& program, const std::map<std::string, Tensor>& weights) {
   const Graph& graph = program.graph;
   Frontier frontier{std::vector<char>(graph.size()), {}};
   const std::vector<char> live = live_nodes(program);
@@ -282,9 +402,10 @@ Frontier find_frontier(const Program& program) {
   };
   for (uint32_t n = 0; n < graph.size(); ++n) {
     const Node& node = graph.node(n);
-    if (!live[n]) continue;
+    if (!live[n] || node.op == &op_constant) continue;  // numbers stay what they are
     bool known = node.op != &op_input && node.op->kind != OpKind::kRandom;
-    for (Value in : node.inputs) known = known && frontier.known[in.node];
+    if (node.op == &op_parameter) known = weights.contains(node.attrs.text("name"));
+    for (Value in : node.inputs) known = known && (frontier.known[in.node] || graph.node(in).op == &op_constant);
     for (const TensorType& type : node.types) known = known && all_known(type.shape);
     for (const auto& [name, attr] : node.attrs.values())
       if (const auto* shape = std::get_if<Shape>(&attr)) known = known && all_known(*shape);
@@ -296,19 +417,19 @@ Frontier find_frontier(const Program& program) {
   return frontier;
 }
 
-// The name of the only weight that a value depends on, else "".
-std::string origin(const Program& program, Value value) {
-  std::set<uint32_t> weights, seen;
+// The weights that a value depends on.
+std::set<std::string> origins(const Program& program, Value value) {
+  std::set<std::string> weights;
+  std::set<uint32_t> seen;
   std::vector<uint32_t> open = {value.node};
   while (!open.empty()) {
     const uint32_t n = open.back();
     open.pop_back();
     if (!seen.insert(n).second) continue;
-    if (program.graph.node(n).op == &op_parameter) weights.insert(n);
+    if (program.graph.node(n).op == &op_parameter) weights.insert(program.graph.node(n).attrs.text("name"));
     for (Value in : program.graph.node(n).inputs) open.push_back(in.node);
   }
-  if (weights.size() != 1) return "";
-  return program.graph.node(*weights.begin()).attrs.text("name");
+  return weights;
 }
 
 std::vector<Tensor> evaluate(const Program& program, const std::vector<Value>& values, const std::map<std::string, Tensor>& weights) {
@@ -331,7 +452,7 @@ std::vector<Tensor> evaluate(const Program& program, const std::vector<Value>& v
 }  // namespace
 
 Folded fold_weights(const Program& program, const std::map<std::string, Tensor>& weights) {
-  const Frontier frontier = find_frontier(program);
+  const Frontier frontier = find_frontier(program, weights);
   const std::vector<Tensor> values = evaluate(program, frontier.values, weights);
   Folded folded;
   Graph& graph = folded.program.graph;
@@ -352,9 +473,21 @@ Folded fold_weights(const Program& program, const std::map<std::string, Tensor>&
     moved[in.value] = graph.add(*node.op, std::span<const Value>{}, node.attrs);
     folded.program.inputs.push_back({in.name, moved[in.value]});
   }
-  for (const Parameter& p : program.parameters)
-    if (const auto found = weights.find(p.name); found != weights.end()) place(p.value, p.name, found->second);
-  for (size_t i = 0; i < values.size(); ++i) place(frontier.values[i], origin(program, frontier.values[i]), values[i]);
+  for (const Parameter& p : program.parameters) {
+    if (const auto found = weights.find(p.name); found != weights.end()) {
+      place(p.value, p.name, found->second);
+      continue;
+    }
+    moved[p.value] = parameter(graph, p.name, program.graph.type(p.value)).value;
+    folded.program.parameters.push_back({p.name, moved[p.value], p.trainable, p.initializer});
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::set<std::string> from = origins(program, frontier.values[i]);
+    if (from.empty())
+      moved[frontier.values[i]] = constant(graph, values[i]).value;
+    else
+      place(frontier.values[i], from.size() == 1 ? *from.begin() : "", values[i]);
+  }
   const std::vector<char> live = live_nodes(program);
   for (uint32_t n = 0; n < program.graph.size(); ++n) {
     if (!live[n] || frontier.known[n] || moved.contains({n, 0})) continue;

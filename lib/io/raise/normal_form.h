@@ -12,8 +12,8 @@ namespace dl::raise {
 
 Program normal_form(const Program& program);
 
-// A Program whose weights are known: what depends on weights alone has become a weight itself ("conv1.weight" turned around is still
-// called so), or a constant where it has one element.
+// A Program, some of whose weights are known: what depends on weights alone has become a weight itself ("conv1.weight" turned around is
+// still called so), or a constant where it has one element.
 struct Folded {
   Program program;
   std::map<std::string, Tensor> weights;

@@ -56,7 +56,8 @@ class Patterns {
     model.calls.push_back(std::move(call));
     model.outputs.push_back({kLayer, {false, 0, 0}});
     try {
-      return std::make_unique<Program>(normal_form(build_inference_program(model)));
+      const Program numbers_folded = fold_weights(normal_form(build_inference_program(model)), {}).program;
+      return std::make_unique<Program>(normal_form(numbers_folded));
     } catch (const UserError&) {  // the layer does not take these shapes
       return nullptr;
     }
@@ -135,7 +136,7 @@ class Raiser {
   };
 
   std::optional<Choice> choose(Value v) {
-    const Site site(graph_.program, v);
+    const Site site(graph_.program, graph_.weights, v);
     std::vector<Proposal> proposals;
     if (!site.is_weight(v))
       for (const Rule rule : all_rules()) rule(site, proposals);

@@ -27,6 +27,10 @@ std::optional<double> Site::number(Value v) const {
   return value.size() == 1 ? std::optional(value.at(0)) : std::nullopt;
 }
 
+const Tensor& Site::tensor(Value v) const {
+  return op(v) == &op_constant ? node(v).attrs.tensor("value") : weights_.at(node(v).attrs.text("name"));
+}
+
 std::optional<Value> Site::beside_weight(Value v) const {
   if (node(v).inputs.size() != 2) return std::nullopt;
   for (size_t i = 0; i < 2; ++i)

@@ -3,6 +3,7 @@
 // Who uses it: raise.cpp. To raise another layer: a rule in rules_<family>.cpp and its row in rules.def.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ struct Proposal {
 // A value of a graph in normal form, with what rules ask of it.
 class Site {
  public:
-  Site(const Program& program, Value root) : graph_(program.graph), root_(root) {}
+  Site(const Program& program, const std::map<std::string, Tensor>& weights, Value root)
+      : graph_(program.graph), weights_(weights), root_(root) {}
 
   Value root() const { return root_; }
   const Node& node(Value v) const { return graph_.node(v); }
@@ -32,11 +34,13 @@ class Site {
   // A weight, or a number: it does not depend on the inputs.
   bool is_weight(Value v) const;
   std::optional<double> number(Value v) const;  // of one element
+  const Tensor& tensor(Value v) const;          // of a weight
   // The operand of a two-operand node that is no weight, where the other one is; nullopt else.
   std::optional<Value> beside_weight(Value v) const;
 
  private:
   const Graph& graph_;
+  const std::map<std::string, Tensor>& weights_;
   Value root_;
 };
 

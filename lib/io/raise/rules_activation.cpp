@@ -66,7 +66,7 @@ void rule_parametric_activation(const Site& site, std::vector<Proposal>& proposa
       for (const double n : numbers(site, root, 0))
         proposals.push_back({"ReLU", map_of({{"max_value", SpecNode::real(n)}}), {site.operand(*x, 0)}});
   for (const Value x : arguments(site)) {
-    if (site.op(root) == &op_select)
+    if (site.op(root) == &op_select || site.op(root) == &op_add)
       for (const double n : numbers(site, root, 3)) {
         if (n > 0) proposals.push_back({"LeakyReLU", map_of({{"negative_slope", SpecNode::real(n)}}), {x}});
         proposals.push_back({"ELU", map_of({{"alpha", SpecNode::real(n)}}), {x}});

@@ -32,6 +32,15 @@ void rule_recurrent(const Site& site, std::vector<Proposal>& proposals) {
   const Value root = site.root();
   if (!is_recurrent(site, root) || root.index > 1) return;
   auto [name, config] = layer_of(site, root);
+  if (name == "GRU" && site.node(root).attrs.flag("reset_after"))  // SimpleRNN is built from a GRU with shut gates
+    for (const bool bias : {true, false})
+      proposals.push_back({"SimpleRNN",
+                           map_of({{"units", *config.find("units")},
+                                   {"activation", *config.find("activation")},
+                                   {"use_bias", SpecNode::boolean(bias)},
+                                   {"return_sequences", *config.find("return_sequences")},
+                                   {"go_backwards", *config.find("go_backwards")}}),
+                           {site.operand(root, 0)}});
   proposals.push_back({name, config, {site.operand(root, 0)}});
 }
 
@@ -51,6 +60,16 @@ void rule_bidirectional(const Site& site, std::vector<Proposal>& proposals) {
                            {site.operand(forward, 0)}});
     }
   }
+}
+
+// softmax(q k) v of sequences as they are.
+void rule_attention(const Site& site, std::vector<Proposal>& proposals) {
+  const Value root = site.root();
+  if (site.op(root) != &op_matmul || site.shape(root).size() != 3 || site.op(site.operand(root, 0)) != &op_softmax) return;
+  const Value scores = site.operand(site.operand(root, 0), 0);
+  if (site.op(scores) != &op_matmul || site.op(site.operand(scores, 1)) != &op_transpose) return;
+  proposals.push_back(
+      {"Attention", map_of({}), {site.operand(scores, 0), site.operand(root, 1), site.operand(site.operand(scores, 1), 0)}});
 }
 
 // softmax(q k) v between products with kernels: [batch, heads, time, size] inside.

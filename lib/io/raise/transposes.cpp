@@ -38,6 +38,21 @@ std::optional<Moved> as_transpose(Var v) {
 
 bool is_identity(const Ints& perm) { return std::is_sorted(perm.begin(), perm.end()); }
 
+// Axes of size 1 behind the batch take no part.
+std::optional<Var> without_ones(Var x, const Ints& perm) {
+  const auto takes_part = [&](int64_t axis) { return axis == 0 || !(x.dim(axis) == Dim(1)); };
+  Shape shape;
+  Ints place(perm.size(), 0), rest;
+  for (int64_t axis = 0; axis < x.rank(); ++axis) {
+    place[static_cast<size_t>(axis)] = static_cast<int64_t>(shape.size());
+    if (takes_part(axis)) shape.push_back(x.dim(axis));
+  }
+  if (shape.size() == perm.size()) return std::nullopt;
+  for (const int64_t axis : perm)
+    if (takes_part(axis)) rest.push_back(place[static_cast<size_t>(axis)]);
+  return reshape(transpose(reshape(x, shape), rest), permuted(x.shape(), perm));
+}
+
 // A transpose of axes of which all but one that move have size 1 changes no order of elements.
 std::optional<Var> plain_reshape(const RewriteCall& call) {
   const Ints& perm = call.node.attrs.integers("perm");
@@ -45,8 +60,8 @@ std::optional<Var> plain_reshape(const RewriteCall& call) {
   Ints kept;
   for (const int64_t axis : perm)
     if (!(call.inputs[0].dim(axis) == Dim(1))) kept.push_back(axis);
-  if (!is_identity(kept)) return std::nullopt;
-  return reshape(call.inputs[0], permuted(call.inputs[0].shape(), perm));
+  if (is_identity(kept)) return reshape(call.inputs[0], permuted(call.inputs[0].shape(), perm));
+  return without_ones(call.inputs[0], perm);
 }
 
 // The operand with its axes as they were before the transpose `perm`.
@@ -95,6 +110,9 @@ std::optional<Var> through_reduce(const RewriteCall& call) {
   const std::optional<Moved> moved = as_transpose(call.inputs[0]);
   if (!moved) return std::nullopt;
   const Ints& old = call.node.attrs.integers("axes");
+  const int64_t rank = call.inputs[0].rank();
+  if (rank > 3 && static_cast<int64_t>(old.size()) == rank - 2 && old.front() == 1 && old.back() == rank - 2)
+    return std::nullopt;  // the axes between batch and channels, where pooling wants them
   const bool keepdims = call.node.attrs.flag("keepdims");
   Ints axes, rest;
   for (size_t i = 0; i < moved->perm.size(); ++i) {
@@ -110,6 +128,12 @@ std::optional<Var> through_reduce(const RewriteCall& call) {
   Attrs attrs = call.node.attrs;
   attrs.set("axes", axes);
   return transpose(add_op(*call.node.op, {moved->source}, attrs), perm);
+}
+
+std::optional<Var> through_gather(const RewriteCall& call) {
+  const std::optional<Moved> moved = as_transpose(call.inputs[0]);
+  if (!moved || call.inputs[1].rank() != 1) return std::nullopt;
+  return transpose(gather(moved->source, call.inputs[1], moved->perm[static_cast<size_t>(call.node.attrs.integer("axis"))]), moved->perm);
 }
 
 // Attributes with one entry per axis.
@@ -191,7 +215,7 @@ std::optional<Var> sink_transpose(const RewriteCall& call) {
   if (op == &op_pad || op == &op_slice || op == &op_broadcast_to) {
     return call.node.types[0].shape.size() == call.inputs[0].shape().size() ? through_axes(call) : std::nullopt;
   }
-  if (op == &op_gelu) return through_elements(call);
+  if (op == &op_gather) return through_gather(call);
   if (op == &op_reshape) return through_reshape(call);
   return std::nullopt;
 }
