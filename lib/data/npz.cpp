@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -49,7 +50,6 @@ class MemberStream : public ByteStream {
 NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector<std::string>& only) {
   const zip_int64_t members = zip_get_num_entries(zip, 0);
   if (members > kMaxMembers) throw FileError(fmt::format("{}: {} members; at most {} are read", name, members, kMaxMembers));
-  if (members == 0) throw FileError(name + ": an .npz (zip) file without members");  // libzip takes an empty file for one
   NamedTensors tensors;
   std::set<std::string> seen;
   for (zip_int64_t i = 0; i < members; ++i) {
@@ -73,6 +73,9 @@ NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector
   return tensors;
 }
 
+// libzip takes an empty file for an archive; one of no arrays, for a model without inputs, has an end record.
+[[noreturn]] void throw_empty(const std::string& name) { throw FileError(name + ": is empty, no .npz (zip) file"); }
+
 [[noreturn]] void throw_not_zip(const std::string& name, int code) {
   zip_error_t error;
   zip_error_init_with_code(&error, code);
@@ -86,6 +89,11 @@ NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector
 NamedTensors read_npz(const std::string& path, const std::vector<std::string>& only) {
   if (path == "-") return read_npz(read_file(path, int64_t{1} << 40), "standard input", only);
   const int fd = open_regular(path);
+  struct stat status {};
+  if (fstat(fd, &status) == 0 && status.st_size == 0) {
+    ::close(fd);
+    throw_empty(printable(path));
+  }
   int code = 0;
   const Zip zip(zip_fdopen(fd, ZIP_CHECKCONS, &code));  // owns fd from here on
   if (!zip) {
@@ -96,6 +104,7 @@ NamedTensors read_npz(const std::string& path, const std::vector<std::string>& o
 }
 
 NamedTensors read_npz(std::span<const std::byte> bytes, const std::string& name, const std::vector<std::string>& only) {
+  if (bytes.empty()) throw_empty(name);
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);

@@ -1,7 +1,7 @@
 // Activations and other elementwise operators with attributes; Softmax and its like.
 #include <limits>
 
-#include "io/onnx/importer.h"
+#include "io/onnx/import_util.h"
 #include "ops/indexing.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
@@ -31,7 +31,10 @@ OnnxValues import_leaky_relu(NodeCall& call) {
 }
 OnnxValues import_prelu(NodeCall& call) {
   const Var x = call.in(0);
-  return {select(less(x, 0.0), x * call.in(1), x)};
+  Var slope = call.in(1);
+  if (call.opset() < 7 && slope.rank() == 1 && x.rank() > 1)  // one number, or one for each channel
+    slope = slope.dim(0) == Dim(1) ? reshape(slope, {}) : along_axis(slope, 1, x.rank());
+  return {select(less(x, 0.0), x * broadcast_to(slope, x.shape()), x)};
 }
 OnnxValues import_thresholded_relu(NodeCall& call) {
   const Var x = call.in(0);
@@ -82,7 +85,7 @@ OnnxValues import_clip(NodeCall& call) {
 
 // The result has the base's type; where the types differ both are computed in float64.
 OnnxValues import_pow(NodeCall& call) {
-  const Var a = call.in(0), b = call.in(1);
+  const Var a = call.in(0), b = broadcast_operand(call, 1);
   if (a.dtype() == b.dtype() && is_float(a.dtype())) return {pow(a, b)};
   if (is_float(a.dtype()) && !is_float(b.dtype())) return {pow(a, cast(b, a.dtype()))};
   return {cast(pow(cast(a, DType::kFloat64), cast(b, DType::kFloat64)), a.dtype())};
@@ -95,7 +98,7 @@ OnnxValues import_mod(NodeCall& call) {
 
 // Before opset 13 the axes from `axis` on are one.
 template <class F>
-Var along_axis(NodeCall& call, F f) {
+Var over_axis(NodeCall& call, F f) {
   const Var x = call.in(0);
   if (call.opset() >= 13) return f(x, normalize_axis(call.integer("axis", -1), x.rank(), "softmax"));
   const int64_t given = call.integer("axis", 1);
@@ -115,13 +118,13 @@ Var along_axis(NodeCall& call, F f) {
 }
 
 OnnxValues import_softmax(NodeCall& call) {
-  return {along_axis(call, [](Var x, int64_t axis) { return softmax(x, axis); })};
+  return {over_axis(call, [](Var x, int64_t axis) { return softmax(x, axis); })};
 }
 OnnxValues import_log_softmax(NodeCall& call) {
-  return {along_axis(call, [](Var x, int64_t axis) { return log_softmax(x, axis); })};
+  return {over_axis(call, [](Var x, int64_t axis) { return log_softmax(x, axis); })};
 }
 OnnxValues import_hardmax(NodeCall& call) {
-  return {along_axis(call, [](Var x, int64_t axis) {
+  return {over_axis(call, [](Var x, int64_t axis) {
     const Var best = expand_dims(arg_max(x, axis), axis);
     return cast(equal(iota(*x.graph, DType::kInt64, x.shape(), axis), best), x.dtype());
   })};
@@ -134,31 +137,32 @@ OnnxValues import_dropout(NodeCall& call) {
     const double ratio = call.has(1) ? call.real_value(1, "ratio") : 0.5;
     if (training && ratio != 0) call.unsupported("dropout in training mode, whose result is random");
   }
+  if (call.opset() < 7 && call.integer("is_test", 0) == 0) call.unsupported("dropout in training mode, whose result is random");
   const Var mask = call.opset() < 10 ? ones_like(x) : full(*x.graph, {DType::kBool, x.shape()}, 1);
   return {x, mask};
 }
 
 constexpr OpRow kRows[] = {
-    {"Elu", 6, import_elu},
+    {"Elu", 1, import_elu},
     {"Celu", 12, import_celu},
-    {"Selu", 6, import_selu},
-    {"LeakyRelu", 6, import_leaky_relu},
-    {"PRelu", 7, import_prelu},
+    {"Selu", 1, import_selu},
+    {"LeakyRelu", 1, import_leaky_relu},
+    {"PRelu", 1, import_prelu},
     {"ThresholdedRelu", 10, import_thresholded_relu},
-    {"HardSigmoid", 6, import_hard_sigmoid},
+    {"HardSigmoid", 1, import_hard_sigmoid},
     {"HardSwish", 14, import_hard_swish},
     {"Softsign", 1, import_softsign},
     {"Shrink", 9, import_shrink},
     {"Mish", 18, import_mish},
     {"Gelu", 20, import_gelu},
     {"Swish", 24, import_swish},
-    {"Clip", 6, import_clip},
-    {"Pow", 7, import_pow},
+    {"Clip", 1, import_clip},
+    {"Pow", 1, import_pow},
     {"Mod", 10, import_mod},
     {"Softmax", 1, import_softmax},
     {"LogSoftmax", 1, import_log_softmax},
     {"Hardmax", 1, import_hardmax},
-    {"Dropout", 7, import_dropout, kAnyType},
+    {"Dropout", 1, import_dropout, kAnyType},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Bits of integers, and questions about floats.
 #include <fmt/format.h>
 
+#include <cstring>
 #include <limits>
 
 #include "io/onnx/import_util.h"
@@ -38,6 +39,18 @@ OnnxValues import_is_inf(NodeCall& call) {
   return {full(call.graph(), {DType::kBool, x.shape()}, 0)};
 }
 
+// The bits of known numbers as another type of the same width.
+OnnxValues import_bit_cast(NodeCall& call) {
+  const auto to = static_cast<int32_t>(call.integer("to"));
+  const std::optional<ElementType> type = element_type(to);
+  if (!type || type->narrow || call.value(0).narrow) call.unsupported("bits as " + onnx_type_name(to));
+  const Tensor from = call.concrete(0, "its result");
+  if (size_of(from.dtype()) != size_of(type->dtype)) call.fail("the types differ in width");
+  Tensor result(type->dtype, from.dims());
+  if (from.bytes() > 0) std::memcpy(result.raw(), from.raw(), from.bytes());
+  return {OnnxValue(result)};
+}
+
 OnnxValues import_det(NodeCall& call) { return {determinant(call.in(0))}; }
 
 constexpr OpRow kRows[] = {
@@ -45,6 +58,7 @@ constexpr OpRow kRows[] = {
     {"BitwiseXor", 18, import_pair<bitwise_xor>}, {"BitwiseNot", 18, import_bitwise_not},
     {"BitShift", 11, import_bit_shift},           {"IsNaN", 9, import_is_nan, kAnyType},
     {"IsInf", 10, import_is_inf, kAnyType},       {"Det", 11, import_det},
+    {"BitCast", 26, import_bit_cast, kAnyType},
 };
 
 }  // namespace

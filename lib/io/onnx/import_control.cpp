@@ -79,10 +79,48 @@ OnnxValues import_loop(NodeCall& call) {
   return outputs;
 }
 
-OnnxValues import_scan(NodeCall& call) {
+// The body's operands: first `states` values that pass from trip to trip, then those whose slices the trips take.
+struct ScanPlan {
+  OnnxValues operands;
+  size_t states;
+  std::vector<int64_t> in_axes, in_reversed, out_axes, out_reversed;
+};
+
+OnnxValues run_scan(NodeCall& call, const ScanPlan& plan) {
+  const size_t states = plan.states, collected = call.subgraph_outputs("body") - states;
+  OnnxValues state(plan.operands.begin(), plan.operands.begin() + static_cast<std::ptrdiff_t>(states));
+  std::vector<Var> inputs;
+  std::vector<int64_t> axes;
+  Dims lengths;
+  for (size_t i = states; i < plan.operands.size(); ++i) {
+    inputs.push_back(call.importer().materialise(plan.operands[i]));
+    axes.push_back(checked_axis(call, plan.in_axes[i - states], inputs.back().rank()));
+    lengths.push_back(known_shape(call, {inputs.back().dim(axes.back())}, "the trips of a scan")[0]);
+    if (lengths[0] != lengths.back()) call.fail("scanned inputs have different lengths");
+  }
+  if (lengths[0] > kMaxUnrolledNodes) call.unsupported("a scan of that many trips");
+  if (lengths[0] == 0 && collected > 0) call.unsupported("a scan without trips");
+  std::vector<OnnxValues> scans(collected);
+  for (int64_t trip = 0; trip < lengths[0]; ++trip) {
+    OnnxValues given = state;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      const int64_t at = plan.in_reversed[k] ? lengths[0] - 1 - trip : trip;
+      given.emplace_back(squeeze(slice_axis(inputs[k], axes[k], at, 1), {axes[k]}));
+    }
+    const OnnxValues outputs = call.run_subgraph("body", std::move(given));
+    for (size_t s = 0; s < states; ++s) state[s] = outputs[s];
+    for (size_t s = 0; s < collected; ++s) scans[s].push_back(outputs[states + s]);
+  }
+  for (size_t s = 0; s < collected; ++s) state.emplace_back(stack(call, scans[s], plan.out_axes[s], plan.out_reversed[s] != 0));
+  return state;
+}
+
+// Reads the attributes; the operands begin with input `first`.
+ScanPlan scan_plan(NodeCall& call, size_t first) {
   const auto scanned = call.integer("num_scan_inputs");
-  if (scanned < 1 || scanned > static_cast<int64_t>(call.inputs())) call.fail("num_scan_inputs is not one of its inputs");
-  const size_t states = call.inputs() - static_cast<size_t>(scanned), results = call.subgraph_outputs("body");
+  if (scanned < 1 || scanned > static_cast<int64_t>(call.inputs()) - static_cast<int64_t>(first))
+    call.fail("num_scan_inputs is not one of its inputs");
+  const size_t states = call.inputs() - first - static_cast<size_t>(scanned), results = call.subgraph_outputs("body");
   if (results < states) call.fail("its body has too few outputs");
   const auto list = [&](const char* name, size_t count) {
     std::vector<int64_t> values = call.integers(name);
@@ -90,42 +128,42 @@ OnnxValues import_scan(NodeCall& call) {
     if (values.size() != count) call.fail(std::string(name) + " has another length");
     return values;
   };
-  const std::vector<int64_t> in_axes = list("scan_input_axes", static_cast<size_t>(scanned)),
-                             in_reversed = list("scan_input_directions", static_cast<size_t>(scanned)),
-                             out_axes = list("scan_output_axes", results - states),
-                             out_reversed = list("scan_output_directions", results - states);
-  OnnxValues state(call.values().begin(), call.values().begin() + static_cast<std::ptrdiff_t>(states));
+  const auto inputs = static_cast<size_t>(scanned);
+  return {OnnxValues(call.values().begin() + static_cast<std::ptrdiff_t>(first), call.values().end()),
+          states,
+          list("scan_input_axes", inputs),
+          list(first == 0 ? "scan_input_directions" : "directions", inputs),
+          list("scan_output_axes", results - states),
+          list("scan_output_directions", results - states)};
+}
+
+// Opset 8: every operand has an axis of samples first, each of which is scanned by itself.
+OnnxValues scan_samples(NodeCall& call) {
+  if (call.has(0)) call.unsupported("a scan whose samples have lengths of their own");
+  ScanPlan plan = scan_plan(call, 1);
   std::vector<Var> inputs;
-  Dims lengths;
-  for (size_t i = states; i < call.inputs(); ++i) {
-    inputs.push_back(call.in(i));
-    if (inputs.back().rank() == 0) call.fail("a scanned input needs an axis");
-    lengths.push_back(known_shape(call, {inputs.back().dim(normalize_axis(in_axes[i - states], inputs.back().rank(), "axis"))},
-                                  "the trips of a scan")[0]);
-    if (lengths[0] != lengths.back()) call.fail("scanned inputs have different lengths");
+  for (const OnnxValue& v : plan.operands) inputs.push_back(call.importer().materialise(v));
+  if (inputs[0].rank() == 0) call.fail("its operands need an axis of samples");
+  const int64_t samples = known_shape(call, {inputs[0].dim(0)}, "the samples of a scan")[0];
+  if (samples < 1) call.unsupported("a scan without samples");
+  std::vector<std::vector<Var>> parts;
+  for (int64_t b = 0; b < samples; ++b) {
+    for (size_t i = 0; i < inputs.size(); ++i) plan.operands[i] = squeeze(slice_axis(inputs[i], 0, b, 1), {0});
+    const OnnxValues outputs = run_scan(call, plan);
+    parts.resize(outputs.size());
+    for (size_t o = 0; o < outputs.size(); ++o) parts[o].push_back(expand_dims(call.importer().materialise(outputs[o]), 0));
   }
-  if (lengths[0] > kMaxUnrolledNodes) call.unsupported("a scan of that many trips");
-  if (lengths[0] == 0 && results > states) call.unsupported("a scan without trips");
-  std::vector<OnnxValues> scans(results - states);
-  for (int64_t trip = 0; trip < lengths[0]; ++trip) {
-    OnnxValues given = state;
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      const int64_t at = in_reversed[k] ? lengths[0] - 1 - trip : trip;
-      given.emplace_back(squeeze(slice_axis(inputs[k], in_axes[k], at, 1), {in_axes[k]}));
-    }
-    const OnnxValues outputs = call.run_subgraph("body", std::move(given));
-    for (size_t s = 0; s < states; ++s) state[s] = outputs[s];
-    for (size_t s = 0; s < scans.size(); ++s) scans[s].push_back(outputs[states + s]);
-  }
-  OnnxValues outputs = state;
-  for (size_t s = 0; s < scans.size(); ++s) outputs.emplace_back(stack(call, scans[s], out_axes[s], out_reversed[s] != 0));
+  OnnxValues outputs;
+  for (const std::vector<Var>& list : parts) outputs.emplace_back(concat(list, 0));
   return outputs;
 }
+
+OnnxValues import_scan(NodeCall& call) { return call.opset() < 9 ? scan_samples(call) : run_scan(call, scan_plan(call, 0)); }
 
 constexpr OpRow kRows[] = {
     {"If", 1, import_if, kAnyType},
     {"Loop", 1, import_loop, kAnyType},
-    {"Scan", 9, import_scan, kAnyType},
+    {"Scan", 8, import_scan, kAnyType},
 };
 
 }  // namespace

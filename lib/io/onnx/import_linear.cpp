@@ -178,7 +178,7 @@ OnnxValues import_einsum(NodeCall& call) {
 
 constexpr OpRow kRows[] = {
     {"MatMul", 1, import_matmul},
-    {"Gemm", 7, import_gemm},
+    {"Gemm", 1, import_gemm},
     {"Einsum", 12, import_einsum},
 };
 

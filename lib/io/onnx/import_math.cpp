@@ -1,7 +1,7 @@
 // Elementwise operators of ONNX that are more than a row of op_names.def: casts, logic, integer arithmetic, variadic sums.
 #include <cmath>
 
-#include "io/onnx/importer.h"
+#include "io/onnx/import_util.h"
 #include "io/onnx/tensor_data.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
@@ -15,10 +15,15 @@ Var need_bool(NodeCall& call, size_t i) {
   return x;
 }
 
+Var need_second_bool(NodeCall& call) {
+  need_bool(call, 1);
+  return broadcast_operand(call, 1);
+}
+
 OnnxValues import_not(NodeCall& call) { return {logical_not(need_bool(call, 0))}; }
-OnnxValues import_and(NodeCall& call) { return {logical_and(need_bool(call, 0), need_bool(call, 1))}; }
-OnnxValues import_or(NodeCall& call) { return {logical_or(need_bool(call, 0), need_bool(call, 1))}; }
-OnnxValues import_xor(NodeCall& call) { return {not_equal(need_bool(call, 0), need_bool(call, 1))}; }
+OnnxValues import_and(NodeCall& call) { return {logical_and(need_bool(call, 0), need_second_bool(call))}; }
+OnnxValues import_or(NodeCall& call) { return {logical_or(need_bool(call, 0), need_second_bool(call))}; }
+OnnxValues import_xor(NodeCall& call) { return {not_equal(need_bool(call, 0), need_second_bool(call))}; }
 OnnxValues import_where(NodeCall& call) { return {select(need_bool(call, 0), call.in(1), call.in(2))}; }
 
 template <Var (*join)(Var, Var)>
@@ -37,6 +42,7 @@ OnnxValues import_mean(NodeCall& call) { return {join_all<add>(call) / static_ca
 OnnxValue cast_to(NodeCall& call, int32_t to) {
   const std::optional<ElementType> type = element_type(to);
   if (!type) call.unsupported("a cast to " + onnx_type_name(to));
+  if (type->narrow == 0 && call.dtype(0) == type->dtype && call.value(0).narrow == 0) return call.value(0);
   if (type->narrow == 0) return cast(call.in(0), type->dtype);
   const bool is_real = type->dtype == DType::kFloat32;
   Tensor t = call.concrete(0, "a cast to " + onnx_type_name(to)).cast(is_real ? DType::kFloat32 : DType::kInt64).clone();
@@ -69,14 +75,14 @@ OnnxValues import_identity(NodeCall& call) { return {call.value(0)}; }
 
 constexpr OpRow kRows[] = {
     {"Not", 1, import_not},
-    {"And", 7, import_and},
-    {"Or", 7, import_or},
-    {"Xor", 7, import_xor},
-    {"Where", 9, import_where, kAnyType},
-    {"Sum", 6, import_sum},
-    {"Max", 6, import_max},
-    {"Min", 6, import_min},
-    {"Mean", 6, import_mean},
+    {"And", 1, import_and},
+    {"Or", 1, import_or},
+    {"Xor", 1, import_xor},
+    {"Where", 9, import_where},
+    {"Sum", 1, import_sum},
+    {"Max", 1, import_max},
+    {"Min", 1, import_min},
+    {"Mean", 1, import_mean},
     {"Cast", 6, import_cast, kAnyType},
     {"CastLike", 15, import_cast_like, kAnyType},
     {"Identity", 1, import_identity, kAnyType},

@@ -39,6 +39,7 @@ OnnxValues import_batch_normalization(NodeCall& call) {
   const double epsilon = call.real("epsilon", 1e-5f), momentum = call.real("momentum", 0.9f);
   if (x.rank() < 2) call.fail("the operand needs a batch and a channel axis");
   if (call.opset() < 9 && call.integer("spatial", 1) == 0) call.unsupported("spatial=0");
+  if (call.opset() < 7 && call.integer("is_test", 0) == 0) call.unsupported("is_test=0: statistics of a batch");
   call.importer().set_not_trainable(call.value(3));
   call.importer().set_not_trainable(call.value(4));
   const auto typed = [&](size_t i) { return cast(call.in(i), x.dtype()); };
@@ -134,7 +135,7 @@ OnnxValues import_lrn(NodeCall& call) {
 }
 
 constexpr OpRow kRows[] = {
-    {"BatchNormalization", 7, import_batch_normalization},
+    {"BatchNormalization", 1, import_batch_normalization},
     {"InstanceNormalization", 1, import_instance_normalization},
     {"GroupNormalization", 18, import_group_normalization},
     {"LayerNormalization", 17, import_layer_normalization},

@@ -6,6 +6,7 @@
 #include "io/onnx/exact_integers.h"
 #include "io/onnx/import_util.h"
 #include "io/onnx/tensor_data.h"
+#include "io/onnx/windows.h"
 
 namespace dl::onnx {
 namespace {
@@ -155,12 +156,38 @@ OnnxValues import_qlinear_matmul(NodeCall& call) {
   return requantize(call, sums, rescale(scale(1, true), scale(4, false), scale(6, true)), 7, call.dtype(0));
 }
 
+// ---- convolutions of integers
+
+// x less its zero point, in int32; one number, or one for each element of `axis`.
+Var shifted_along(NodeCall& call, size_t i, size_t zero_point, int64_t axis) {
+  const Var x = cast(call.in(i), DType::kInt32);
+  if (!call.has(zero_point)) return x;
+  const Var z = one_number(cast(call.in(zero_point), DType::kInt32));
+  return x - (z.rank() == 1 ? along_axis(z, axis, x.rank()) : z);
+}
+
+OnnxValues import_conv_integer(NodeCall& call) {
+  const Convolution c = convolution_of(call, shifted_along(call, 0, 2, 1), shifted_along(call, 1, 3, 0));
+  return {exact_conv(c.x, c.kernel, c.window, c.groups)};
+}
+
+OnnxValues import_qlinear_conv(NodeCall& call) {
+  const Convolution c = convolution_of(call, shifted_along(call, 0, 2, 1), shifted_along(call, 3, 5, 0));
+  Var sums = exact_conv(c.x, c.kernel, c.window, c.groups);
+  if (call.has(8)) sums = add_bias(call, sums, cast(call.in(8), DType::kInt32));
+  Var scale = one_number(call.in(4));
+  if (scale.rank() == 1) scale = along_axis(scale, 1, sums.rank());
+  return requantize(call, sums, rescale(one_number(call.in(1)), scale, one_number(call.in(6))), 7, call.dtype(0));
+}
+
 constexpr OpRow kRows[] = {
     {"QuantizeLinear", 10, import_quantize_linear},
     {"DequantizeLinear", 10, import_dequantize_linear},
     {"DynamicQuantizeLinear", 11, import_dynamic_quantize_linear},
     {"MatMulInteger", 10, import_matmul_integer},
     {"QLinearMatMul", 10, import_qlinear_matmul},
+    {"ConvInteger", 10, import_conv_integer},
+    {"QLinearConv", 10, import_qlinear_conv},
 };
 
 }  // namespace

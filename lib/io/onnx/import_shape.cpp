@@ -73,7 +73,7 @@ OnnxValues import_concat(NodeCall& call) {
   std::vector<Var> parts;
   for (size_t i = 0; i < call.inputs(); ++i) parts.push_back(call.in(i));
   if (parts.empty()) call.fail("needs an operand");
-  return {concat(parts, call.integer("axis"))};
+  return {concat(parts, call.opset() < 4 ? call.integer("axis", 1) : call.integer("axis"))};
 }
 
 OnnxValues import_split(NodeCall& call) {
@@ -232,7 +232,7 @@ constexpr OpRow kRows[] = {
     {"Shape", 1, import_never, kAnyType},         {"Size", 1, import_never, kAnyType},
     {"Reshape", 5, import_reshape, kAnyType},     {"Flatten", 1, import_flatten, kAnyType},
     {"Transpose", 1, import_transpose, kAnyType}, {"Squeeze", 1, import_squeeze, kAnyType},
-    {"Unsqueeze", 1, import_unsqueeze, kAnyType}, {"Concat", 4, import_concat, kAnyType},
+    {"Unsqueeze", 1, import_unsqueeze, kAnyType}, {"Concat", 1, import_concat, kAnyType},
     {"Split", 2, import_split, kAnyType},         {"Slice", 1, import_slice, kAnyType},
     {"Expand", 8, import_expand, kAnyType},       {"Tile", 6, import_tile, kAnyType},
     {"Constant", 1, import_constant, kAnyType},   {"ConstantOfShape", 9, import_constant_of_shape, kAnyType},

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ops/ops.h"
 
 namespace dl::onnx {
@@ -37,6 +39,22 @@ Var wrapped_indices(NodeCall& call, size_t i, Dim size) {
   }
   const Var at = call.in(i);
   return select(less(at, 0.0), at + size_scalar(call.graph(), size, type), at);
+}
+
+Var broadcast_operand(NodeCall& call, size_t i) {
+  const Var x = call.in(i);
+  if (call.opset() >= 7) return x;
+  const Var first = call.in(0);
+  if (call.integer("broadcast", 0) == 0) {
+    if (x.shape() != first.shape()) call.fail("its operands differ in shape, and 'broadcast' is not set");
+    return x;
+  }
+  if (!call.has_attribute("axis")) return x;
+  const int64_t axis = axis_of(call, 0, first.rank());
+  if (axis + x.rank() > first.rank()) call.fail("operand " + std::to_string(i) + " does not fit at its axis");
+  Shape shape(first.shape().size(), Dim(1));
+  std::copy(x.shape().begin(), x.shape().end(), shape.begin() + axis);
+  return reshape(x, shape);
 }
 
 int64_t checked_axis(const NodeCall& call, int64_t axis, int64_t rank) {

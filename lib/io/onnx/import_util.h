@@ -17,6 +17,8 @@ Var integers(Graph& graph, Dims dims, std::span<const int64_t> values);
 
 // Operand i as indices into an axis of `size`: int32 or int64, negative ones counted from the end. Constants become constants.
 Var wrapped_indices(NodeCall& call, size_t i, Dim size);
+// Operand i of an operator whose operands broadcast: before opset 7 its first axis is that of the attribute `axis` of operand 0.
+Var broadcast_operand(NodeCall& call, size_t i);
 // A scalar that is a size.
 Var size_scalar(Graph& graph, Dim size, DType dtype);
 // The axis attribute, checked against the rank.

@@ -351,6 +351,57 @@ OnnxValues import_roi_align(NodeCall& call) {
   return {transpose(reshape(y, {Dim(count), Dim(plan.out_height), Dim(plan.out_width), channels}), {0, 3, 1, 2})};
 }
 
+// ---- MaxRoiPool
+
+// For each part of a region, along one axis, whether a place of the picture is in it: [regions, parts, size].
+Var region_parts(NodeCall& call, const Tensor& rois, int64_t first, int64_t parts, int64_t size, float scale) {
+  const int64_t count = rois.dims()[0];
+  std::vector<double> inside(static_cast<size_t>(count * parts * size), 0);
+  for (int64_t r = 0; r < count; ++r) {
+    const float low = std::round(rois.data<float>()[5 * r + first] * scale),
+                high = std::round(rois.data<float>()[5 * r + first + 2] * scale);
+    const float step = std::max(high - low + 1, 1.0f) / static_cast<float>(parts);
+    for (int64_t p = 0; p < parts; ++p) {
+      const float begin = std::floor(static_cast<float>(p) * step) + low, end = std::ceil(static_cast<float>(p + 1) * step) + low;
+      for (int64_t i = 0; i < size; ++i)
+        if (static_cast<float>(i) >= begin && static_cast<float>(i) < end) inside[static_cast<size_t>((r * parts + p) * size + i)] = 1;
+    }
+  }
+  return numbers(call.graph(), DType::kBool, {count, parts, size}, inside);
+}
+
+OnnxValues import_max_roi_pool(NodeCall& call) {
+  const Var x = call.in(0);
+  const Dims sizes = known_shape(call, x.shape(), "the size of the picture");
+  const Tensor rois = call.concrete(1, "the regions").cast(DType::kFloat32);
+  const Ints pooled = call.integers("pooled_shape");
+  const auto scale = static_cast<float>(call.real("spatial_scale", 1));
+  if (sizes.size() != 4 || rois.rank() != 2 || rois.dims()[1] != 5 || pooled.size() != 2)
+    call.fail("needs a picture of two axes, five numbers for each region and a pooled_shape of two");
+  const int64_t count = rois.dims()[0];
+  for (size_t i = 0; i < 2; ++i)
+    if (pooled[i] < 1 || pooled[i] > 4096 || pooled[i] * sizes[i + 2] * std::max<int64_t>(count, 1) > kMaxElements)
+      call.fail("its sizes are out of range");
+  Ints batches;
+  for (int64_t r = 0; r < count; ++r) {
+    const float batch = rois.data<float>()[5 * r];
+    if (!(batch >= 0) || batch >= static_cast<float>(sizes[0]))
+      call.fail(fmt::format("region {} is in picture {} of {}", r, batch, sizes[0]));
+    batches.push_back(static_cast<int64_t>(batch));
+  }
+  // [regions, channels, 1, height, width]: the largest along the width of each part, then along the height.
+  const Var regions = expand_dims(gather(x, integers(call.graph(), {count}, batches), 0), 2);
+  const auto along = [&](Var v, int64_t first, int64_t parts, int64_t size, int64_t axis) {
+    const Var inside = region_parts(call, rois, first, parts, size, scale);
+    Shape shape(5, Dim(1));
+    shape[0] = Dim(count), shape[2] = Dim(parts), shape[static_cast<size_t>(axis)] = Dim(size);
+    return reduce_max(select(reshape(inside, shape), v, -INFINITY), {axis});
+  };
+  const Var wide = transpose(along(regions, 1, pooled[1], sizes[3], 4), {0, 1, 3, 2});  // [regions, channels, height, parts]
+  const Var y = along(expand_dims(wide, 2), 2, pooled[0], sizes[2], 3);
+  return {select(equal(y, -INFINITY), 0.0, y)};
+}
+
 // ---- NonMaxSuppression
 
 struct Box {
@@ -409,6 +460,7 @@ constexpr OpRow kRows[] = {
     {"CenterCropPad", 18, import_center_crop_pad, kAnyType},
     {"MaxUnpool", 9, import_max_unpool},
     {"RoiAlign", 10, import_roi_align},
+    {"MaxRoiPool", 1, import_max_roi_pool},
     {"NonMaxSuppression", 10, import_non_max_suppression},
 };
 

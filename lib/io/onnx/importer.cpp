@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include "io/onnx/evaluator.h"
 #include "io/onnx/tensor_data.h"
@@ -346,10 +347,10 @@ OnnxValues Importer::call_operator(const OpRow& row, NodeCall& call) {
   }
   for (OnnxValue& v : inputs)
     if (v.present() && is_half(v.var.valid() ? v.var.dtype() : v.initial ? v.initial->tensor.dtype() : DType::kInt64))
-      v = OnnxValue(cast(materialise(v), DType::kFloat32));
+      v = OnnxValue(v.wide.valid() ? v.wide : cast(materialise(v), DType::kFloat32));
   OnnxValues outputs = row.function(call);
   for (OnnxValue& o : outputs)
-    if (o.var.valid() && o.var.dtype() == DType::kFloat32) o.var = cast(o.var, half);
+    if (o.var.valid() && o.var.dtype() == DType::kFloat32) o.wide = std::exchange(o.var, cast(o.var, half));
   return outputs;
 }
 

@@ -6,7 +6,8 @@
 // elementwise operator is a row in op_names.def alone. In the function: call.in(i) is input i as a Var; call.ints(i), call.reals(i),
 // call.concrete(i) its value, where the importer has to know it (evaluated, if need be; NeedsInput where it depends on an input of the
 // model); call.sizes(i) sizes that may be symbolic; call.integer("axis", 0) ... attributes; call.opset() the version of the operator set.
-// float16 and bfloat16 inputs arrive as float32 and results go back, except where the row has kAnyType. Call fail() for what the
+// float16 and bfloat16 inputs arrive as float32 and results go back, except where the row has kAnyType; between nodes that compute so the
+// numbers stay float32, unrounded. Call fail() for what the
 // standard forbids, unsupported() for what is not built here: never approximate.
 #pragma once
 
@@ -59,6 +60,7 @@ struct OnnxValue {
   Var var;
   std::optional<Sizes> sizes;
   std::shared_ptr<const Initial> initial;
+  Var wide;            // of a half precision result: its float32 numbers before rounding
   int32_t narrow = 0;  // ONNX type, where the numbers are of one that DType has not (float8, int4): kept as float32, int8 or uint8
 };
 using OnnxValues = std::vector<OnnxValue>;

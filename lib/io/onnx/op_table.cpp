@@ -1,7 +1,7 @@
 // The table of ONNX operators: op_names.def and the families.
 #include <map>
 
-#include "io/onnx/importer.h"
+#include "io/onnx/import_util.h"
 #include "ops/ops.h"
 
 namespace dl::onnx {
@@ -18,7 +18,7 @@ OnnxValues import_unary(NodeCall& call) {
 }
 template <const OpDef& op>
 OnnxValues import_binary(NodeCall& call) {
-  return {add_op(op, {call.in(0), call.in(1)})};
+  return {add_op(op, {call.in(0), broadcast_operand(call, 1)})};
 }
 
 #define DL_ONNX_UNARY(name, since, op) {#name, since, import_unary<op_##op>},

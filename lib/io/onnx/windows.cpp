@@ -16,6 +16,47 @@ int64_t known_size(NodeCall& call, Dim size, const std::string& what) {
   return 0;
 }
 
+Var to_kernel(Var w) {
+  std::vector<int64_t> perm;
+  for (int64_t i = 2; i < w.rank(); ++i) perm.push_back(i);
+  perm.insert(perm.end(), {1, 0});
+  return transpose(w, perm);
+}
+
+Var add_bias(NodeCall& call, Var y, Var bias) {
+  if (bias.rank() != 1) call.fail("the bias needs one axis");
+  Shape shape(y.shape().size(), Dim(1));
+  shape[1] = bias.dim(0);
+  return y + reshape(bias, shape);
+}
+
+std::vector<int64_t> kernel_sizes(NodeCall& call, Var x, Var w) {
+  if (x.rank() < 3 || w.rank() != x.rank()) call.fail("operands need a batch, a channel and the same number of spatial axes");
+  if (x.rank() > 5) call.unsupported("a window over more than 3 spatial axes");
+  std::vector<int64_t> sizes;
+  for (int64_t i = 2; i < w.rank(); ++i) sizes.push_back(known_size(call, w.dim(i), "the kernel"));
+  const std::vector<int64_t> given = call.integers("kernel_shape");
+  if (!given.empty() && given != sizes) call.fail("kernel_shape is not that of the kernel");
+  return sizes;
+}
+
+Convolution convolution_of(NodeCall& call, Var x, Var w) {
+  const std::vector<int64_t> kernel = kernel_sizes(call, x, w);
+  Windows windows(call, kernel.size(), kernel);
+  for (size_t i = 0; i < kernel.size(); ++i) windows.resolve_auto_pad(x.shape()[i + 2], i);
+  Window window = windows.window();
+  window.size.clear();
+  // Negative padding takes elements away.
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    int64_t &before = window.pads_begin[i], &after = window.pads_end[i];
+    if (before >= 0 && after >= 0) continue;
+    const int64_t low = std::max<int64_t>(0, -before), high = std::max<int64_t>(0, -after), axis = static_cast<int64_t>(i) + 2;
+    x = slice_axis(x, axis, low, x.dim(axis) - Dim(low) - Dim(high));
+    before = std::max<int64_t>(before, 0), after = std::max<int64_t>(after, 0);
+  }
+  return {x, to_kernel(w), window, call.integer("group", 1)};
+}
+
 Windows::Windows(NodeCall& call, size_t spatial, std::vector<int64_t> kernel)
     : size(std::move(kernel)),
       strides(call.integers("strides")),

@@ -14,6 +14,20 @@ namespace dl::onnx {
 // A size that has to be a number here; NeedsInput where it is symbolic.
 int64_t known_size(NodeCall& call, Dim size, const std::string& what);
 
+// A convolution: kernel [out, channels / groups, spatial...] of ONNX as [spatial..., channels / groups, out]; padding is resolved.
+struct Convolution {
+  Var x, kernel;
+  Window window;
+  int64_t groups;
+};
+Convolution convolution_of(NodeCall& call, Var x, Var w);
+// Its spatial sizes; checks ranks and the attribute kernel_shape.
+std::vector<int64_t> kernel_sizes(NodeCall& call, Var x, Var w);
+// [a, b, spatial...] -> [spatial..., b, a].
+Var to_kernel(Var w);
+// One number for each channel (axis 1) added to y.
+Var add_bias(NodeCall& call, Var y, Var bias);
+
 struct Windows {
   // Reads the attributes; FileError where their lengths do not fit.
   Windows(NodeCall& call, size_t spatial, std::vector<int64_t> kernel);
