@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+PAGE = Path(__file__).resolve().parents[2] / "lib/io/onnx/REFUSED.md"
 DEBIAN = Path("/usr/share/libonnx-testdata/data")
 MAX_OPSET, MAX_IR = 26, 13
 TIMEOUT_S = 20
@@ -172,18 +173,28 @@ def print_operators(results):
             print(f"{operator:32} " + "  ".join(f"{v} {verdicts[v]}" for v in ("pass", "refused", "wrong", "crash") if verdicts[v]))
 
 
-def write_report(results, path):
-    """A table of the operators that are refused in some case, with the reasons."""
-    refused = collections.defaultdict(lambda: collections.defaultdict(list))
-    for case, verdict, reason in results:
+def reason_of(said):
+    """What an error says, without the file and the node."""
+    line = re.sub(r"^.*?model\.onnx:\s*", "", said.splitlines()[-1])
+    if line.startswith("operators that are not supported"):
+        return "operators that are not built: " + ", ".join(sorted(set(re.findall(r"\((\w+)\)", line))))
+    return re.sub(r"^node '[^']*' \(\w+\): ", "", line)
+
+
+def report(results):
+    """The page that lists what is refused."""
+    refused = collections.defaultdict(lambda: collections.defaultdict(set))
+    for case, verdict, said in results:
         if verdict == "refused":
-            line = re.sub(r"^.*?model\.onnx:\s*", "", reason.splitlines()[-1])
-            refused[case.operator][line].append(case.name)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("| operator | cases | reason |\n| --- | --- | --- |\n")
-        for operator, reasons in sorted(refused.items()):
-            for reason, names in sorted(reasons.items()):
-                file.write(f"| {operator} | {len(names)} | {reason.replace('|', '/')} |\n")
+            refused[case.operator][reason_of(said)].add(case.name.split("/")[-1])
+    lines = ["# ONNX operators that are refused", "",
+             "Of the conformance cases of the onnx package (node cases of the core operators up to opset 26 on floats, integers and booleans)",
+             "and of Debian's libonnx-testdata. All others give the numbers they must. Written by `tests/oracle/onnx_cases.py --write`.", "",
+             "| operator | cases | reason |", "| --- | --- | --- |"]
+    for operator, reasons in sorted(refused.items()):
+        for reason, names in sorted(reasons.items()):
+            lines.append(f"| {operator} | {len(names)} | {reason.replace('|', '/')} |")
+    return "\n".join(lines) + "\n"
 
 
 def main():
@@ -193,7 +204,7 @@ def main():
     parser.add_argument("--source", choices=["all", "package", "debian"], default="all")
     parser.add_argument("--only-failing", action="store_true", help="print no passing case")
     parser.add_argument("--summary", action="store_true", help="print no case at all")
-    parser.add_argument("--report", metavar="FILE", help="write the table of refused operators")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}, the list of what is refused, from all cases")
     parser.add_argument("--keep", metavar="FOLDER", help="write models and inputs there instead of running them")
     options = parser.parse_args()
     pattern = re.compile(options.filter, re.IGNORECASE)
@@ -219,8 +230,10 @@ def main():
         print(f"{source}: {len(cases)} cases: " + ", ".join(f"{v} {verdicts[v]}" for v in ("pass", "refused", "wrong", "crash")))
         wrong += verdicts["wrong"] + verdicts["crash"]
         everything += results
-    if options.report:
-        write_report(everything, options.report)
+    if options.write:
+        if options.filter or options.source != "all":
+            parser.error("--write needs all cases")
+        PAGE.write_text(report(everything), encoding="utf-8")
     return 1 if wrong else 0
 
 
