@@ -216,9 +216,9 @@ class Raiser {
 
   // Dense, then Activation relu: Dense with activation relu, as people write it.
   void fold_activations() {
-    static const std::set<std::string> kTakers = {"Dense",           "Conv1D",          "Conv2D",
-                                                  "Conv3D",          "DepthwiseConv1D", "DepthwiseConv2D",
-                                                  "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"};
+    static const std::set<std::string> kTakers = {"Dense",           "Conv1D",          "Conv2D",          "Conv3D",
+                                                  "DepthwiseConv1D", "DepthwiseConv2D", "Conv1DTranspose", "Conv2DTranspose",
+                                                  "Conv3DTranspose", "SeparableConv1D", "SeparableConv2D"};
     std::set<Value> outputs;
     for (const NamedValue& out : graph_.program.outputs) outputs.insert(out.value);
     for (auto& [value, index] : layer_of_) {

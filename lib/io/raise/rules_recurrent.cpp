@@ -66,7 +66,8 @@ void rule_bidirectional(const Site& site, std::vector<Proposal>& proposals) {
 void rule_attention(const Site& site, std::vector<Proposal>& proposals) {
   const Value root = site.root();
   if (site.op(root) != &op_matmul || site.shape(root).size() != 3 || site.op(site.operand(root, 0)) != &op_softmax) return;
-  const Value scores = site.operand(site.operand(root, 0), 0);
+  Value scores = site.operand(site.operand(root, 0), 0);
+  if (const auto scaled = site.op(scores) == &op_mul ? site.beside_weight(scores) : std::nullopt) scores = *scaled;
   if (site.op(scores) != &op_matmul || site.op(site.operand(scores, 1)) != &op_transpose) return;
   proposals.push_back(
       {"Attention", map_of({}), {site.operand(scores, 0), site.operand(root, 1), site.operand(site.operand(scores, 1), 0)}});
@@ -94,7 +95,7 @@ void rule_multi_head_attention(const Site& site, std::vector<Proposal>& proposal
   if (site.op(mixed) != &op_matmul || site.shape(mixed).size() != 4) return;
   const Value weights = site.operand(mixed, 0);
   if (site.op(weights) != &op_softmax) return;
-  const Value scores = site.operand(weights, 0);
+  const Value scores = below(site.operand(weights, 0), {&op_mul});
   if (site.op(scores) != &op_matmul) return;
   // From a factor of the scores down to what its kernel was applied to.
   const auto source = [&](Value v) {

@@ -136,11 +136,23 @@ std::optional<Var> through_gather(const RewriteCall& call) {
   return transpose(gather(moved->source, call.inputs[1], moved->perm[static_cast<size_t>(call.node.attrs.integer("axis"))]), moved->perm);
 }
 
+// Pads or cuts the axes between the first and the last only.
+bool is_border(const Node& node, const Shape& from) {
+  if (from.size() < 3) return false;
+  const auto untouched = [&](size_t axis) {
+    if (node.op == &op_pad) return node.attrs.shape("before")[axis] == Dim(0) && node.attrs.shape("after")[axis] == Dim(0);
+    return node.attrs.shape("starts")[axis] == Dim(0) && node.attrs.shape("sizes")[axis] == from[axis];
+  };
+  return (node.op == &op_pad || node.op == &op_slice) && untouched(0) && untouched(from.size() - 1);
+}
+
 // Attributes with one entry per axis.
 std::optional<Var> through_axes(const RewriteCall& call) {
   const std::optional<Moved> moved = as_transpose(call.inputs[0]);
   if (!moved) return std::nullopt;
   const Ints back = inverse(moved->perm);
+  if (is_border(call.node, call.inputs[0].shape()) && moved->perm.back() != static_cast<int64_t>(back.size()) - 1)
+    return std::nullopt;  // it stands where layers of borders want it
   Attrs attrs = call.node.attrs;
   for (const auto& [name, value] : call.node.attrs.values()) {
     if (const auto* shape = std::get_if<Shape>(&value); shape && shape->size() == back.size()) attrs.set(name, permuted(*shape, back));
@@ -174,6 +186,13 @@ std::optional<std::vector<Segment>> segments(const Shape& from, const Shape& to)
     s.to_end = k;
     result.push_back(s);
   }
+  // Axes of size 1 at the end belong to the axis before them.
+  while (result.size() > 1 && (result.back().from == result.back().from_end || result.back().to == result.back().to_end)) {
+    const Segment last = result.back();
+    result.pop_back();
+    result.back().from_end = last.from_end;
+    result.back().to_end = last.to_end;
+  }
   return result;
 }
 
@@ -184,7 +203,7 @@ std::optional<Var> through_reshape(const RewriteCall& call) {
   const std::optional<std::vector<Segment>> cut = segments(from, to);
   if (!cut) return std::nullopt;
   for (const Segment& s : *cut) {
-    if (s.from == s.from_end) return std::nullopt;  // new axes of size 1 at the end
+    if (s.from == s.from_end) return std::nullopt;
     for (size_t i = s.from + 1; i < s.from_end; ++i)
       if (moved->perm[i] != moved->perm[i - 1] + 1) return std::nullopt;
   }

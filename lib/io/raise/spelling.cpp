@@ -1,0 +1,435 @@
+#include "io/raise/spelling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "graph/op_def.h"
+#include "io/raise/transposes.h"
+#include "ops/builders.h"
+#include "ops/nn.h"
+#include "ops/ops.h"
+
+namespace dl::raise {
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Replacement = std::optional<Var>;
+
+const Node& node_of(Var v) { return v.graph->node(v.value); }
+Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs.at(i)}; }
+
+std::optional<double> constant_of(Var v) {
+  const Node& node = node_of(v);
+  if (node.op != &op_constant) return std::nullopt;
+  const Tensor& value = node.attrs.tensor("value");
+  return value.size() == 1 ? std::optional(value.at(0)) : std::nullopt;
+}
+
+// ---- channels last
+
+Ints to_channels_last(int64_t rank) {
+  Ints perm = {0};
+  for (int64_t i = 2; i < rank; ++i) perm.push_back(i);
+  perm.push_back(1);
+  return perm;
+}
+
+Ints to_channels_first(int64_t rank) {
+  Ints perm = {0, rank - 1};
+  for (int64_t i = 1; i < rank - 1; ++i) perm.push_back(i);
+  return perm;
+}
+
+Replacement channels_last(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if ((op != &op_conv && op != &op_conv_input_grad && op != &op_max_pool && op != &op_avg_pool) || !call.node.attrs.flag("channels_first"))
+    return std::nullopt;
+  const int64_t rank = call.inputs[0].rank();
+  Attrs attrs = call.node.attrs;
+  attrs.set("channels_first", int64_t{0});
+  if (op == &op_conv_input_grad) attrs.set("x_shape", permuted(attrs.shape("x_shape"), to_channels_last(rank)));
+  std::vector<Var> inputs = call.inputs;
+  inputs[0] = transpose(inputs[0], to_channels_last(rank));
+  return transpose(add_op(*op, inputs, attrs), to_channels_first(rank));
+}
+
+// ---- windows: pads that Keras's padding 'same' does not give stand before the operator
+
+// Whether `before`, `after` are the pads of padding 'same' along an axis of `size`.
+bool same_pads(Dim size, int64_t reach, int64_t stride, int64_t before, int64_t after) {
+  if (stride == 1) return before == (reach - 1) / 2 && before + after == reach - 1;
+  if (!size.known()) return false;
+  const int64_t n = size.value(), total = std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + reach - n, 0);
+  return before == total / 2 && before + after == total;
+}
+
+bool never_negative(Var v) {
+  const Node& node = node_of(v);
+  if (node.op == &op_relu || node.op == &op_sigmoid || node.op == &op_exp || node.op == &op_softmax || node.op == &op_abs) return true;
+  if (node.op == &op_maximum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return true;
+  if (node.op == &op_minimum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return never_negative(operand(v, 1 - i));
+  if (node.op == &op_max_pool || node.op == &op_avg_pool || node.op == &op_transpose || node.op == &op_reshape)
+    return never_negative(operand(v, 0));
+  if (node.op == &op_concat)
+    return std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value in) { return never_negative({v.graph, in}); });
+  return false;
+}
+
+Replacement explicit_pads(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_conv && op != &op_max_pool && op != &op_avg_pool) return std::nullopt;
+  const Attrs& old = call.node.attrs;
+  const Ints &begin = old.integers("pads_begin"), &end = old.integers("pads_end");
+  const bool none = std::all_of(begin.begin(), begin.end(), [](int64_t p) { return p == 0; }) &&
+                    std::all_of(end.begin(), end.end(), [](int64_t p) { return p == 0; });
+  const bool counts = op == &op_avg_pool && old.flag("count_padding");
+  Attrs attrs = old;
+  if (op == &op_avg_pool) attrs.set("count_padding", int64_t{0});
+  if (none) return counts ? Replacement(add_op(*op, call.inputs, attrs)) : std::nullopt;
+  const Var x = call.inputs[0];
+  bool same = !counts;
+  for (size_t i = 0; same && i < begin.size(); ++i) {
+    const int64_t size =
+        op == &op_conv ? (call.inputs[1].dim(static_cast<int64_t>(i)).known() ? call.inputs[1].dim(static_cast<int64_t>(i)).value() : 1)
+                       : old.integers("size")[i];
+    const int64_t reach = (size - 1) * old.integers("dilations")[i] + 1;
+    same = same_pads(x.dim(static_cast<int64_t>(i) + 1), reach, old.integers("strides")[i], begin[i], end[i]);
+  }
+  // A maximum sees padding as nothing, which zeros are only among numbers that are not negative.
+  if (same || (op == &op_max_pool && !never_negative(x)) || (op == &op_avg_pool && !counts)) return std::nullopt;
+  Ints before(x.shape().size(), 0), after = before;
+  std::copy(begin.begin(), begin.end(), before.begin() + 1);
+  std::copy(end.begin(), end.end(), after.begin() + 1);
+  attrs.set("pads_begin", Ints(begin.size(), 0));
+  attrs.set("pads_end", Ints(begin.size(), 0));
+  std::vector<Var> inputs = call.inputs;
+  inputs[0] = pad(x, before, after);
+  return add_op(*op, inputs, attrs);
+}
+
+// ---- one way to write what can be written in several
+
+Replacement same_spelling(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_sub)
+    if (const auto c = constant_of(call.inputs[1])) return call.inputs[0] + -*c;
+  if (op == &op_div)
+    if (const auto c = constant_of(call.inputs[1]); c && *c != 0 && std::isfinite(*c)) return call.inputs[0] * (1 / *c);
+  if (op == &op_neg) return call.inputs[0] * -1.0;
+  if (op == &op_maximum)
+    for (size_t i = 0; i < 2; ++i)
+      if (const auto c = constant_of(call.inputs[i]); c && *c == 0 && call.inputs[1 - i].shape() == call.node.types[0].shape)
+        return relu(call.inputs[1 - i]);
+  if (op == &op_mul)  // (x * a) * b
+    for (size_t i = 0; i < 2; ++i) {
+      const auto outer = constant_of(call.inputs[i]);
+      const Var rest = call.inputs[1 - i];
+      if (!outer || node_of(rest).op != &op_mul) continue;
+      for (size_t k = 0; k < 2; ++k)
+        if (const auto inner = constant_of(operand(rest, k))) return operand(rest, 1 - k) * (*outer * *inner);
+    }
+  if (op == &op_mul)  // (x * a) * y: factors that are numbers come last
+    for (size_t i = 0; i < 2; ++i) {
+      const Var product = call.inputs[i], other = call.inputs[1 - i];
+      if (node_of(product).op != &op_mul || constant_of(other)) continue;
+      for (size_t k = 0; k < 2; ++k)
+        if (const auto number = constant_of(operand(product, k))) return operand(product, 1 - k) * other * *number;
+    }
+  return std::nullopt;
+}
+
+// x above 0 and f(min(x, 0)) below, where f(0) = 0; and a slope below 0 written as a difference.
+Replacement two_sided(const RewriteCall& call) {
+  const auto is_zero = [](Var v) { return constant_of(v) == 0.0; };
+  if (call.node.op == &op_select) {
+    const Var condition = call.inputs[0], x = call.inputs[1];
+    if (node_of(condition).op != &op_greater || operand(condition, 0).value != x.value || !is_zero(operand(condition, 1)))
+      return std::nullopt;
+    const Var below = call.inputs[2];
+    const OpDef* function = node_of(below).op;
+    if (function == &op_mul)
+      for (size_t i = 0; i < 2; ++i)
+        if (constant_of(operand(below, i))) function = node_of(operand(below, 1 - i)).op;
+    return function == &op_expm1 ? Replacement(relu(x) + call.inputs[2]) : std::nullopt;
+  }
+  if (call.node.op != &op_sub || node_of(call.inputs[0]).op != &op_relu || node_of(call.inputs[1]).op != &op_mul) return std::nullopt;
+  const Var x = operand(call.inputs[0], 0);
+  for (size_t i = 0; i < 2; ++i) {
+    const Var negative = operand(call.inputs[1], i), slope = operand(call.inputs[1], 1 - i);
+    if (node_of(negative).op != &op_relu) continue;
+    const Var turned = operand(negative, 0);
+    if (node_of(turned).op != &op_mul) continue;
+    for (size_t k = 0; k < 2; ++k)
+      if (operand(turned, k).value == x.value && constant_of(operand(turned, 1 - k)) == -1.0) return select(less(x, 0.0), x * slope, x);
+  }
+  return std::nullopt;
+}
+
+Replacement plain_powers(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_square) return call.inputs[0] * call.inputs[0];
+  if (op == &op_rsqrt) return reciprocal(sqrt(call.inputs[0]));
+  if (op == &op_pow && constant_of(call.inputs[1]) == 2.0) return call.inputs[0] * call.inputs[0];
+  if (op == &op_div && !constant_of(call.inputs[1]) && is_float(call.inputs[1].dtype())) {
+    const Var over = reciprocal(call.inputs[1]);
+    return constant_of(call.inputs[0]) == 1.0 && over.shape() == call.node.types[0].shape ? over : call.inputs[0] * over;
+  }
+  return std::nullopt;
+}
+
+// The axis that a slice turns around whole; -1: it does something else.
+int64_t reversed_axis(const Node& node, const Shape& from) {
+  if (node.op != &op_slice) return -1;
+  const Shape &starts = node.attrs.shape("starts"), &sizes = node.attrs.shape("sizes");
+  const Ints& steps = node.attrs.integers("steps");
+  int64_t axis = -1;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!(sizes[i] == from[i])) return -1;
+    if (steps[i] == 1 && starts[i] == Dim(0)) continue;
+    if (steps[i] != -1 || axis >= 0 || !(starts[i] == from[i] - Dim(1))) return -1;
+    axis = static_cast<int64_t>(i);
+  }
+  return axis;
+}
+
+Replacement turned_twice(const RewriteCall& call) {
+  if (call.node.op != &op_slice) return std::nullopt;
+  const int64_t axis = reversed_axis(call.node, call.inputs[0].shape());
+  if (axis < 0 || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
+  const Var x = operand(call.inputs[0], 0);
+  return reversed_axis(node_of(call.inputs[0]), x.shape()) == axis ? Replacement(x) : std::nullopt;
+}
+
+// Reductions over all axes behind the channels, of what no other operator has turned yet.
+Replacement reduce_channels_last(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_reduce_sum && op != &op_reduce_max) return std::nullopt;
+  const Var x = call.inputs[0];
+  const Ints& axes = call.node.attrs.integers("axes");
+  if (x.rank() < 4 || static_cast<int64_t>(axes.size()) != x.rank() - 2 || axes[0] != 2 || node_of(x).op == &op_transpose)
+    return std::nullopt;
+  Attrs attrs = call.node.attrs;
+  Ints moved(axes.size());
+  std::iota(moved.begin(), moved.end(), int64_t{1});
+  attrs.set("axes", moved);
+  const Var y = add_op(*op, {transpose(x, to_channels_last(x.rank()))}, attrs);
+  return attrs.flag("keepdims") ? transpose(y, to_channels_first(x.rank())) : y;
+}
+
+// Every element k times, one after the other, by its places.
+Replacement repeated(const RewriteCall& call) {
+  if (call.node.op != &op_gather || node_of(call.inputs[1]).op != &op_constant) return std::nullopt;
+  const Tensor& places = node_of(call.inputs[1]).attrs.tensor("value");
+  const int64_t axis = call.node.attrs.integer("axis");
+  const Var x = call.inputs[0];
+  if (places.rank() != 1 || !x.dim(axis).known() || x.dim(axis).value() < 1 || places.size() % x.dim(axis).value() != 0)
+    return std::nullopt;
+  const int64_t times = places.size() / x.dim(axis).value();
+  for (int64_t i = 0; i < places.size(); ++i)
+    if (static_cast<int64_t>(places.at(i)) != i / times) return std::nullopt;
+  if (times < 2) return times == 1 ? Replacement(x) : std::nullopt;
+  Shape spread = x.shape(), shape = x.shape();
+  spread.insert(spread.begin() + axis + 1, Dim(times));
+  shape[static_cast<size_t>(axis)] = shape[static_cast<size_t>(axis)] * Dim(times);
+  return reshape(broadcast_to(expand_dims(x, axis + 1), spread), shape);
+}
+
+// A product with a matrix, or an operator on each element, of rows that a reshape has laid one after the other: the reshape comes after.
+Replacement sink_rows(const RewriteCall& call) {
+  const bool product = call.node.op == &op_matmul && call.inputs[1].rank() == 2 && node_of(call.inputs[1]).op == &op_parameter;
+  if (!product && call.node.op->kind != OpKind::kElementwise) return std::nullopt;
+  const auto rows = [](Var v) {
+    return node_of(v).op == &op_reshape && v.rank() == 2 && operand(v, 0).rank() > 2 && operand(v, 0).dim(-1) == v.dim(-1);
+  };
+  std::vector<Var> inputs = call.inputs;
+  Shape shape;
+  for (size_t i = 0; i < inputs.size() && shape.empty(); ++i)
+    if (rows(inputs[i]) && call.node.types[0].shape.size() == 2 && (product ? i == 0 : inputs[i].shape() == call.node.types[0].shape))
+      shape = operand(inputs[i], 0).shape();
+  if (shape.empty()) return std::nullopt;
+  for (Var& v : inputs) {
+    if (rows(v) && operand(v, 0).shape() == shape)
+      v = operand(v, 0);
+    else if (!product && v.rank() == 2 && v.dim(0) == Dim(1))
+      v = reshape(v, {v.dim(1)});
+    else if (!product && v.rank() > 1)
+      return std::nullopt;
+  }
+  return reshape(copy_node(call.graph, call.node, inputs)[0], call.node.types[0].shape);
+}
+
+// Operators on each element come before a reshape.
+Replacement reshape_behind(const RewriteCall& call) {
+  if (call.node.op->kind != OpKind::kElementwise) return std::nullopt;
+  std::optional<size_t> moved;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    if (constant_of(call.inputs[i]) && call.inputs[i].rank() == 0) continue;
+    if (moved || node_of(call.inputs[i]).op != &op_reshape) return std::nullopt;
+    moved = i;
+  }
+  if (!moved) return std::nullopt;
+  std::vector<Var> inputs = call.inputs;
+  inputs[*moved] = operand(inputs[*moved], 0);
+  return reshape(copy_node(call.graph, call.node, inputs)[0], call.node.types[0].shape);
+}
+
+// One place of an axis.
+Replacement one_place(const RewriteCall& call) {
+  if (call.node.op != &op_gather) return std::nullopt;
+  const auto place = constant_of(call.inputs[1]);
+  const int64_t axis = call.node.attrs.integer("axis");
+  const Var x = call.inputs[0];
+  if (!place || !x.dim(axis).known()) return std::nullopt;
+  const auto at = static_cast<int64_t>(*place);
+  const int64_t start = at < 0 ? at + x.dim(axis).value() : at;
+  if (start < 0 || start >= x.dim(axis).value()) return std::nullopt;
+  return reshape(slice_axis(x, axis, start, 1), call.node.types[0].shape);
+}
+
+// Whatever moves elements that are all the same number.
+Replacement spread_number(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_reshape && op != &op_slice && op != &op_transpose && op != &op_broadcast_to) return std::nullopt;
+  const Var x = call.inputs[0];
+  if (node_of(x).op != &op_broadcast_to || node_of(operand(x, 0)).op != &op_constant) return std::nullopt;
+  const auto number = constant_of(operand(x, 0));
+  if (!number) return std::nullopt;
+  return broadcast_to(scalar(call.graph, x.dtype(), *number), call.node.types[0].shape);
+}
+
+// A value without its factor, which may stand before moves of its elements.
+std::optional<std::pair<Var, double>> without_factor(Var v) {
+  const Node& node = node_of(v);
+  if (node.op == &op_reshape || node.op == &op_transpose) {
+    const auto inner = without_factor(operand(v, 0));
+    if (!inner) return std::nullopt;
+    return std::pair{copy_node(*v.graph, node, {inner->first})[0], inner->second};
+  }
+  if (node.op != &op_mul) return std::nullopt;
+  for (size_t i = 0; i < 2; ++i)
+    if (const auto number = constant_of(operand(v, i)); number && operand(v, 1 - i).shape() == v.shape())
+      return std::pair{operand(v, 1 - i), *number};
+  return std::nullopt;
+}
+
+// Factors of a product of two values stand behind it.
+Replacement factor_behind(const RewriteCall& call) {
+  if (call.node.op != &op_matmul) return std::nullopt;
+  for (const Var& v : call.inputs)
+    if (node_of(v).op == &op_parameter || node_of(v).op == &op_constant) return std::nullopt;
+  for (size_t i = 0; i < 2; ++i)
+    if (const auto product = without_factor(call.inputs[i])) {
+      std::vector<Var> inputs = call.inputs;
+      inputs[i] = product->first;
+      return copy_node(call.graph, call.node, inputs)[0] * product->second;
+    }
+  return std::nullopt;
+}
+
+bool is_select_of_negative(Var v) {
+  const Node& node = node_of(v);
+  if (node.op != &op_select || node_of(operand(v, 0)).op != &op_less) return false;
+  const Var condition = operand(v, 0), index = operand(v, 2), moved = operand(v, 1);
+  const auto zero = constant_of(operand(condition, 1));
+  return zero && *zero == 0 && operand(condition, 0).value == index.value && node_of(moved).op == &op_add &&
+         (operand(moved, 0).value == index.value || operand(moved, 1).value == index.value);
+}
+
+// Places counted from the end are not what tables of rows are asked for.
+Replacement plain_index(const RewriteCall& call) {
+  if (call.node.op != &op_gather) return std::nullopt;
+  Var index = call.inputs[1];
+  bool changed = false;
+  if (is_select_of_negative(index)) index = operand(index, 2), changed = true;
+  while (node_of(index).op == &op_cast && !is_float(operand(index, 0).dtype()) && operand(index, 0).dtype() != DType::kBool)
+    index = operand(index, 0), changed = true;
+  if (!changed || (index.dtype() != DType::kInt32 && index.dtype() != DType::kInt64)) return std::nullopt;
+  return gather(call.inputs[0], index, call.node.attrs.integer("axis"));
+}
+
+// The last step of a sequence is the state after it.
+Replacement last_step(const RewriteCall& call) {
+  if (call.node.op != &op_slice) return std::nullopt;
+  const Var x = call.inputs[0];
+  const Node& source = node_of(x);
+  if ((source.op != &op_lstm && source.op != &op_gru) || x.value.index != 0 || x.rank() != 3) return std::nullopt;
+  const Shape &starts = call.node.attrs.shape("starts"), &sizes = call.node.attrs.shape("sizes");
+  const bool last = starts[1] == x.dim(1) - Dim(1) && sizes[1] == Dim(1) && sizes[0] == x.dim(0) && sizes[2] == x.dim(2);
+  if (!last || source.attrs.flag("mask")) return std::nullopt;
+  return expand_dims(x.output(1), 1);
+}
+
+// [x y] beside each other on an axis of their own, merged into the last axis: a concatenation along the last axis.
+Replacement stacked_last(const RewriteCall& call) {
+  if (call.node.op != &op_reshape) return std::nullopt;
+  const Var x = call.inputs[0];
+  if (node_of(x).op != &op_concat) return std::nullopt;
+  const int64_t axis = node_of(x).attrs.integer("axis"), rank = x.rank();
+  const Shape& shape = call.node.types[0].shape;
+  if (axis != rank - 2 || static_cast<int64_t>(shape.size()) != rank - 1) return std::nullopt;
+  std::vector<Var> parts;
+  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
+    const Var part = operand(x, i);
+    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
+    parts.push_back(squeeze(part, {axis}));
+  }
+  for (int64_t i = 0; i < axis; ++i)
+    if (!(shape[static_cast<size_t>(i)] == x.dim(i))) return std::nullopt;
+  return concat(parts, -1);
+}
+
+// A transpose of a stack, [x y] on an axis of their own: of what is stacked.
+Replacement turned_stack(const RewriteCall& call) {
+  if (call.node.op != &op_transpose) return std::nullopt;
+  const Var x = call.inputs[0];
+  if (node_of(x).op != &op_concat) return std::nullopt;
+  const int64_t axis = node_of(x).attrs.integer("axis");
+  const Ints& perm = call.node.attrs.integers("perm");
+  Ints others;
+  for (const int64_t a : perm)
+    if (a != axis) others.push_back(a);
+  for (int64_t& a : others) a -= a > axis ? 1 : 0;
+  const int64_t place = std::find(perm.begin(), perm.end(), axis) - perm.begin();
+  std::vector<Var> parts;
+  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
+    const Var part = operand(x, i);
+    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
+    parts.push_back(expand_dims(transpose(squeeze(part, {axis}), others), place));
+  }
+  return concat(parts, place);
+}
+
+Replacement lowered(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op == &op_silu) return call.inputs[0] * sigmoid(call.inputs[0]);
+  if (op == &op_attention || op == &op_gelu) return op->lower({call.graph, call.node.attrs, call.inputs, call.node.types})[0];
+  if (op != &op_matmul || (!call.node.attrs.flag("transpose_a") && !call.node.attrs.flag("transpose_b"))) return std::nullopt;
+  const auto turned = [](Var v, bool turn) {
+    if (!turn) return v;
+    Ints perm(v.shape().size());
+    std::iota(perm.begin(), perm.end(), int64_t{0});
+    std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+    return transpose(v, perm);
+  };
+  return matmul(turned(call.inputs[0], call.node.attrs.flag("transpose_a")), turned(call.inputs[1], call.node.attrs.flag("transpose_b")));
+}
+
+}  // namespace
+
+std::optional<Var> respell(const RewriteCall& call) {
+  if (call.node.types.size() != 1) return std::nullopt;
+  for (auto* rule : {lowered, channels_last, explicit_pads, same_spelling, two_sided, plain_powers, turned_twice, reduce_channels_last,
+                     repeated, one_place, spread_number, factor_behind, reshape_behind, sink_rows, plain_index, last_step, stacked_last,
+                     turned_stack, sink_transpose})
+    if (Replacement replacement = rule(call)) return replacement;
+  return std::nullopt;
+}
+
+}  // namespace dl::raise

@@ -1,0 +1,181 @@
+// Graphs back to layers: a model's own graph gives the model again, with the same bits; other spellings of the same layers do too; what no
+// layer gives is listed whole.
+#include "io/raise/raise.h"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "backend/backend.h"
+#include "io/parity.h"
+#include "layers/build.h"
+#include "layers/graph_layer.h"
+#include "layers/initializers.h"
+#include "ops/builders.h"
+#include "ops/nn.h"
+#include "spec/yaml.h"
+
+using namespace dl;
+
+namespace {
+
+Model model_of(const std::string& text) {
+  spec::Problems problems;
+  Model model = parse_model(spec::parse_yaml(text, "m.yaml"), "", problems);
+  problems.throw_if_any();
+  return model;
+}
+
+// The graph of `program` with weights of its initialisers; biases and the like get numbers that are not all equal.
+SavedModel graph_of_program(Program program) {
+  SavedModel saved;
+  int64_t seed = 1;
+  for (const Parameter& p : program.parameters) {
+    Parameter random = p;
+    random.initializer = {"RandomUniform", {{"minval", 0.5}, {"maxval", 1.5}}};
+    saved.weights[p.name] = initial_value(program, random, static_cast<uint64_t>(seed++));
+  }
+  saved.model = graph_model("m", std::make_shared<const Program>(std::move(program)));
+  return saved;
+}
+
+void check_same_numbers(const SavedModel& a, const SavedModel& b) {
+  const NamedTensors inputs = random_inputs(a, {});
+  const Parity parity = compare_outputs(run_model(a, inputs), run_model(b, inputs), {});
+  CHECK(parity.ok());
+}
+
+std::vector<std::string> classes(const Model& model) {
+  std::vector<std::string> names;
+  for (const auto& layer : model.layers) names.emplace_back(layer->def->class_name);
+  return names;
+}
+
+// Layers and weights of the model come back from its graph. `layers`: those to expect where they are others than the model's.
+void check_round_trip(const std::string& text, std::vector<std::string> layers = {}) {
+  CAPTURE(text);
+  const Model model = model_of(text);
+  const SavedModel graph = graph_of_program(build_inference_program(model));
+  const SavedModel raised = raise_to_layers(graph);
+  CHECK(classes(raised.model) == (layers.empty() ? classes(model) : layers));
+  if (layers.empty()) {
+    REQUIRE(raised.weights.size() == graph.weights.size());
+    for (const auto& [name, tensor] : graph.weights) {
+      CAPTURE(name);
+      REQUIRE(raised.weights.contains(name));
+      CHECK(bit_equal(raised.weights.at(name), tensor));
+    }
+  }
+  check_same_numbers(graph, raised);
+}
+
+}  // namespace
+
+TEST_CASE("images") {
+  check_round_trip(R"(
+inputs: {x: {shape: [16, 15, 3]}}
+layers:
+  - ZeroPadding2D: {padding: [[0, 1], [2, 0]]}
+  - Conv2D: {filters: 4, kernel_size: 3, strides: 2, use_bias: false}
+  - BatchNormalization: {epsilon: 0.002}
+  - Activation: {activation: relu}
+  - DepthwiseConv2D: {kernel_size: 3, padding: same, depth_multiplier: 2}
+  - MaxPooling2D: {pool_size: 3, strides: 2, padding: same}
+  - SeparableConv2D: {filters: 6, kernel_size: 3, padding: same, activation: gelu}
+  - UpSampling2D: {size: 2}
+  - Conv2DTranspose: {filters: 3, kernel_size: 3, strides: 2, padding: same, activation: tanh}
+  - Cropping2D: {cropping: [[1, 2], [0, 3]]}
+  - AveragePooling2D: {pool_size: 2}
+  - Flatten: {}
+  - Dense: {units: 5, activation: softmax}
+)");
+  check_round_trip(R"(
+inputs: {a: {shape: [8, 8, 4]}}
+layers:
+  - Conv2D: {name: c, filters: 4, kernel_size: 1, activation: relu6}
+  - Conv2D: {name: d, filters: 4, kernel_size: 3, padding: same, groups: 2}
+  - Add: {name: sum, inputs: [c, d]}
+  - GlobalAveragePooling2D: {keepdims: true}
+  - Dense: {units: 4, activation: silu}
+  - Multiply: {name: gate, inputs: [sum, dense]}
+  - Concatenate: {inputs: [gate, a]}
+  - GlobalMaxPooling2D: {}
+)");
+}
+
+TEST_CASE("channels-first graphs become channels-last models") {
+  check_round_trip(R"(
+inputs: {x: {shape: [3, 12, 12]}}
+layers:
+  - Conv2D: {filters: 4, kernel_size: 3, padding: same, data_format: channels_first, activation: relu}
+  - MaxPooling2D: {pool_size: 2, data_format: channels_first}
+  - BatchNormalization: {axis: 1}
+  - Conv2D: {filters: 5, kernel_size: 3, strides: 2, data_format: channels_first}
+  - GlobalAveragePooling2D: {data_format: channels_first}
+  - Dense: {units: 2}
+)",
+                   {"Permute", "Conv2D", "MaxPooling2D", "BatchNormalization", "Conv2D", "GlobalAveragePooling2D", "Dense"});
+}
+
+TEST_CASE("sequences") {
+  check_round_trip(R"(
+inputs: {x: {shape: [9], dtype: int32}}
+layers:
+  - Embedding: {input_dim: 11, output_dim: 6}
+  - Bidirectional: {layer: {LSTM: {units: 4, return_sequences: true}}}
+  - MultiHeadAttention: {name: attend, num_heads: 2, key_dim: 3, inputs: [bidirectional, bidirectional]}
+  - Add: {name: sum, inputs: [attend, bidirectional]}
+  - LayerNormalization: {epsilon: 1e-5}
+  - Conv1D: {filters: 4, kernel_size: 3, padding: same}
+  - GRU: {units: 3, return_sequences: true, reset_after: false}
+  - SimpleRNN: {units: 3, go_backwards: true}
+  - Dense: {units: 2, activation: log_softmax}
+)");
+}
+
+TEST_CASE("activation functions and layers with a number of their own") {
+  for (const char* layer : {"Activation: {activation: hard_sigmoid}", "Activation: {activation: mish}", "Activation: {activation: selu}",
+                            "Activation: {activation: softplus}", "LeakyReLU: {negative_slope: 0.3}", "ELU: {alpha: 0.7}",
+                            "PReLU: {shared_axes: [1]}", "ReLU: {max_value: 4}", "Rescaling: {scale: 0.5, offset: -1}",
+                            "Softmax: {axis: 1}", "RMSNormalization: {epsilon: 1e-5}", "GroupNormalization: {groups: 2}",
+                            "UnitNormalization: {axis: 2}", "Normalization: {axis: -1, mean: [1, 2, 3, 4], variance: [1, 4, 9, 16]}"})
+    check_round_trip(std::string("inputs: {x: {shape: [5, 4]}}\nlayers: [{") + layer + "}]");
+}
+
+TEST_CASE("a linear layer in the spellings of other frameworks") {
+  Program program;
+  Graph& graph = program.graph;
+  const Var x = input(graph, "x", {DType::kFloat32, {Dim::symbol("N"), 5, 6}});
+  program.inputs.push_back({"x", x.value});
+  const Var kernel = parameter(graph, "block.0.weight", {DType::kFloat32, {4, 6}});  // turned around, as PyTorch keeps it
+  const Var bias = parameter(graph, "block.0.bias", {DType::kFloat32, {4}});
+  program.parameters = {{"block.0.weight", kernel.value, true, {}}, {"block.0.bias", bias.value, true, {}}};
+  const Var rows = reshape(x, {Dim::symbol("N") * 5, 6});
+  const Var y = reshape(bias + matmul(rows, kernel, false, true), {Dim::symbol("N"), 5, 4});
+  program.outputs.push_back({"y", (y * 0.5 * (1.0 + erf(y / 1.41421356))).value});
+  const SavedModel saved = graph_of_program(std::move(program));
+  const SavedModel raised = raise_to_layers(saved);
+  CHECK(classes(raised.model) == std::vector<std::string>{"Dense"});
+  CHECK(raised.model.layers[0]->name == "block_0");
+  CHECK(raised.model.layers[0]->config.text("activation") == "gelu");
+  check_same_numbers(saved, raised);
+}
+
+TEST_CASE("everything that no layer gives is listed, and nothing is raised in part") {
+  Program program;
+  Graph& graph = program.graph;
+  const Var x = input(graph, "x", {DType::kFloat32, {Dim::symbol("batch"), 4}});
+  program.inputs.push_back({"x", x.value});
+  program.outputs.push_back({"y", sin(relu(atan(x))).value});
+  const SavedModel saved = graph_of_program(std::move(program));
+  try {
+    raise_to_layers(saved);
+    FAIL("raised");
+  } catch (const FileError& e) {
+    const std::string text = e.what();
+    CAPTURE(text);
+    CHECK(text.find("sin(") != std::string::npos);
+    CHECK(text.find("atan(") != std::string::npos);
+    CHECK(text.find("relu(") == std::string::npos);
+  }
+}
