@@ -199,6 +199,18 @@ int64_t reversed_axis(const Node& node, const Shape& from) {
   return axis;
 }
 
+// Cuts of different axes are one cut.
+Replacement cut_once(const RewriteCall& call) {
+  if (call.node.op != &op_slice || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
+  const Attrs &outer = call.node.attrs, &inner = node_of(call.inputs[0]).attrs;
+  for (const Attrs* attrs : {&outer, &inner})
+    for (const int64_t step : attrs->integers("steps"))
+      if (step != 1) return std::nullopt;
+  Shape starts = outer.shape("starts");
+  for (size_t i = 0; i < starts.size(); ++i) starts[i] = starts[i] + inner.shape("starts")[i];
+  return slice(operand(call.inputs[0], 0), starts, outer.shape("sizes"));
+}
+
 Replacement turned_twice(const RewriteCall& call) {
   if (call.node.op != &op_slice) return std::nullopt;
   const int64_t axis = reversed_axis(call.node, call.inputs[0].shape());
@@ -425,9 +437,9 @@ Replacement lowered(const RewriteCall& call) {
 
 std::optional<Var> respell(const RewriteCall& call) {
   if (call.node.types.size() != 1) return std::nullopt;
-  for (auto* rule : {lowered, channels_last, explicit_pads, same_spelling, two_sided, plain_powers, turned_twice, reduce_channels_last,
-                     repeated, one_place, spread_number, factor_behind, reshape_behind, sink_rows, plain_index, last_step, stacked_last,
-                     turned_stack, sink_transpose})
+  for (auto* rule : {lowered,   channels_last,        explicit_pads, same_spelling, two_sided,     plain_powers,  turned_twice,
+                     cut_once,  reduce_channels_last, repeated,      one_place,     spread_number, factor_behind, reshape_behind,
+                     sink_rows, plain_index,          last_step,     stacked_last,  turned_stack,  sink_transpose})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

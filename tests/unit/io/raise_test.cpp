@@ -3,8 +3,8 @@
 #include "io/raise/raise.h"
 
 #include <doctest/doctest.h>
-
-#include <set>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "backend/backend.h"
 #include "io/parity.h"
@@ -57,7 +57,9 @@ void check_round_trip(const std::string& text, std::vector<std::string> layers =
   const Model model = model_of(text);
   const SavedModel graph = graph_of_program(build_inference_program(model));
   const SavedModel raised = raise_to_layers(graph);
-  CHECK(classes(raised.model) == (layers.empty() ? classes(model) : layers));
+  const std::vector<std::string> found = classes(raised.model), wanted = layers.empty() ? classes(model) : layers;
+  CAPTURE(fmt::format("{}", fmt::join(found, " ")));
+  CHECK(found == wanted);
   if (layers.empty()) {
     REQUIRE(raised.weights.size() == graph.weights.size());
     for (const auto& [name, tensor] : graph.weights) {
