@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "base/hdf5_mutex.h"
 #include "tensor/tensor.h"
 
 namespace dl {
@@ -27,6 +29,7 @@ class Hdf5Writer {
   std::string_view finish();
 
  private:
+  std::unique_lock<std::mutex> lock_{hdf5_mutex()};
   int64_t file_ = -1;
   size_t user_block_bytes_;
 };

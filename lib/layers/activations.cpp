@@ -27,6 +27,7 @@ Var softsign(Var x) { return x / (abs(x) + 1.0); }
 Var softmax_last(Var x) { return softmax(x, -1); }
 Var log_softmax_last(Var x) { return log_softmax(x, -1); }
 Var hard_sigmoid(Var x) { return relu6(x + 3.0) / 6.0; }
+Var hard_sigmoid_v2(Var x) { return clip(0.2 * x + 0.5, 0, 1); }  // of Keras 1 and 2
 Var hard_silu(Var x) { return x * hard_sigmoid(x); }
 Var hard_tanh(Var x) { return clip(x, -1, 1); }
 Var hard_shrink(Var x) { return select(greater(abs(x), 0.5), x, 0.0); }
@@ -72,6 +73,7 @@ constexpr Row kRows[] = {
     {"softplus", softplus},
     {"softsign", softsign},
     {"hard_sigmoid", hard_sigmoid},
+    {"hard_sigmoid_v2", hard_sigmoid_v2},
     {"hard_silu", hard_silu},
     {"hard_swish", hard_silu},
     {"hard_tanh", hard_tanh},

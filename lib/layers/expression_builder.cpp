@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -278,23 +280,61 @@ class Builder {
       const int64_t axis = integer(*argument(e, 1, "axis"));
       return e.name == "reverse" ? reverse(var(e.args[0]), axis) : expand_dims(var(e.args[0]), axis);
     }
+    if (e.name == "slice") return slice_of(e);
+    if (e.name == "swapaxes") {
+      require(e, 3, 3);
+      const Var x = var(e.args[0]);
+      std::vector<int64_t> perm(static_cast<size_t>(x.rank()));
+      std::iota(perm.begin(), perm.end(), 0);
+      std::swap(perm[static_cast<size_t>(normalize_axis(integer(e.args[1]), x.rank(), "swapaxes"))],
+                perm[static_cast<size_t>(normalize_axis(integer(e.args[2]), x.rank(), "swapaxes"))]);
+      return transpose(x, perm);
+    }
     if (e.name == "squeeze") {
       require(e, 2, 2, {"axis"});
       return squeeze(var(e.args[0]), integers(*argument(e, 1, "axis")));
     }
-    if (e.name == "concat") {
+    if (e.name == "concat" || e.name == "stack") {
       require(e, 1, 2, {"axis"});
-      if (e.args[0].kind != Expr::Kind::kList) fail(e.args[0], "concat takes a list: concat([a, b], axis=-1)");
+      if (e.args[0].kind != Expr::Kind::kList) fail(e.args[0], fmt::format("{0} takes a list: {0}([a, b], axis=-1)", e.name));
+      const int64_t axis = integer_or(argument(e, 1, "axis"), e.name == "stack" ? 0 : -1);
       std::vector<Var> parts;
-      for (const Expr& part : e.args[0].args) parts.push_back(var(part));
-      return concat(parts, integer_or(argument(e, 1, "axis"), -1));
+      for (const Expr& part : e.args[0].args) parts.push_back(e.name == "stack" ? expand_dims(var(part), axis) : var(part));
+      return concat(parts, axis);
     }
     return std::nullopt;
   }
 
+  // Python's x[begin:end:step] along one axis: from the end where negative, the whole rest where there is no end.
+  Var slice_of(const Expr& e) {
+    require(e, 3, 5, {"axis", "step"});
+    const Var x = var(e.args[0]);
+    const int64_t axis = normalize_axis(integer(e.args[1]), x.rank(), "slice"), begin = integer(e.args[2]);
+    const Expr* given_step = argument(e, 4, "step");
+    const bool open = e.args.size() < 4 || &e.args[3] == e.find("step");
+    const int64_t step = integer_or(given_step, 1);
+    if (step < 1) fail(e, "the step must be positive");
+    const Dim size = x.dim(axis);
+    if (!size.known()) {
+      if (begin >= 0 && !open && integer(e.args[3]) < 0 && step == 1)
+        return slice_axis(x, axis, Dim(begin), size - Dim(begin - integer(e.args[3])));
+      if (begin >= 0 && open && step == 1) return slice_axis(x, axis, Dim(begin), size - Dim(begin));
+      if (begin < 0 && open && step == 1) return slice_axis(x, axis, size - Dim(-begin), Dim(-begin));
+      if (begin < 0 && !open && integer(e.args[3]) < 0 && step == 1)
+        return slice_axis(x, axis, size - Dim(-begin), Dim(std::max<int64_t>(integer(e.args[3]) - begin, 0)));
+      if (begin < 0 || open || integer(e.args[3]) < 0)
+        fail(e, fmt::format("slice needs to know the size '{}': give it in the input's shape", to_string(size)));
+      return slice_axis(x, axis, Dim(begin), Dim((std::max<int64_t>(integer(e.args[3]) - begin, 0) + step - 1) / step), step);
+    }
+    const int64_t n = size.value();
+    const auto place = [n](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + n : i, 0, n); };
+    const int64_t first = place(begin), last = open ? n : place(integer(e.args[3]));
+    return slice_axis(x, axis, Dim(first), Dim((std::max<int64_t>(last - first, 0) + step - 1) / step), step);
+  }
+
   static std::vector<std::string_view> function_names() {
-    std::vector<std::string_view> names = {"softmax",   "log_softmax", "where",       "clip",    "argmax",  "matmul",
-                                           "transpose", "reshape",     "expand_dims", "reverse", "squeeze", "concat"};
+    std::vector<std::string_view> names = {"softmax",     "log_softmax", "where",   "clip",   "argmax", "matmul", "transpose", "reshape",
+                                           "expand_dims", "reverse",     "squeeze", "concat", "stack",  "slice",  "swapaxes"};
     for (const auto& row : kUnary) names.push_back(row.name);
     for (const auto& row : kBinary) names.push_back(row.name);
     for (const auto& row : kReductions) names.push_back(row.name);

@@ -16,6 +16,7 @@ const Activation kActivations[] = {
     {"tanh", [](Var z) { return tanh(z); }, [](Var y, Var dy) { return dy * (1.0 - y * y); }},
     {"sigmoid", [](Var z) { return sigmoid(z); }, [](Var y, Var dy) { return dy * y * (1.0 - y); }},
     {"hard_sigmoid", [](Var z) { return clip(z + 3.0, 0, 6) / 6.0; }, [](Var y, Var dy) { return between(y, 0, 1, dy / 6.0); }},
+    {"hard_sigmoid_v2", [](Var z) { return clip(0.2 * z + 0.5, 0, 1); }, [](Var y, Var dy) { return between(y, 0, 1, dy * 0.2); }},
     {"relu", [](Var z) { return relu(z); }, [](Var y, Var dy) { return select(greater(y, 0.0), dy, 0.0); }},
     {"linear", [](Var z) { return z; }, [](Var, Var dy) { return dy; }},
     {"elu", [](Var z) { return select(greater(z, 0.0), z, expm1(minimum(z, 0.0))); },

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/log.h"
 #include "ckpt/checkpoint.h"
 #include "data/file.h"
 #include "io/format.h"
@@ -50,6 +51,25 @@ CallbackContext callback_context(const RunSpec& spec) {
   return context;
 }
 
+// Metrics that came with the model: those not known here are left out.
+std::vector<std::vector<MetricSpec>> read_model_metrics(const spec::Node& metrics, const std::vector<std::string>& outputs) {
+  const auto read = [&](const spec::Node& node, std::vector<std::vector<MetricSpec>>& result) {
+    spec::Problems problems;
+    result = read_metrics(node, outputs, "training.metrics", problems);
+    for (const std::string& line : problems.lines()) log_warning("the model's own metrics: " + line + "; left out");
+    return problems.empty();
+  };
+  std::vector<std::vector<MetricSpec>> result;
+  if (outputs.size() == 1 && metrics.is_list()) {
+    std::vector<MetricSpec> all;
+    for (const spec::Node& item : metrics.items())
+      if (read(spec::Node::list({item}), result)) all.insert(all.end(), result[0].begin(), result[0].end());
+    return {all};
+  }
+  if (!read(metrics, result)) result.assign(outputs.size(), {});
+  return result;
+}
+
 // `from_model`: what the model's own file says of training; a key of the run file wins.
 void read_training(const spec::Node* node, const spec::Place& file_place, const spec::Node& from_model, RunSpec& spec,
                    const std::string& base_dir, spec::Problems& problems) {
@@ -80,7 +100,10 @@ void read_training(const spec::Node* node, const spec::Place& file_place, const 
                                "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
   const spec::Node* metrics = own_or_model("metrics");
   t.metrics.resize(outputs.size());
-  if (has_outputs && metrics && !metrics->is_null()) t.metrics = read_metrics(*metrics, outputs, "training.metrics", problems);
+  if (has_outputs && metrics && !metrics->is_null()) {
+    const bool own = metrics != from_model.find("metrics");
+    t.metrics = own ? read_metrics(*metrics, outputs, "training.metrics", problems) : read_model_metrics(*metrics, outputs);
+  }
   t.batch_size = reader.get_int("batch_size", 32, {1, 1 << 24});
   t.epochs = reader.get_int("epochs", 1, {1, 1 << 30});
   t.seed = reader.get_int("seed", 0, {0, INT64_MAX});
@@ -124,6 +147,7 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
   const Format* format = recognize_format(path);
   if (!format || format->weights_only) return false;
   SavedModel saved = read_model(path, {}, format);
+  for (const std::string& warning : saved.warnings) log_warning(warning);
   spec.model = std::move(saved.model);
   spec.model_tree = saved.model_tree.is_null() ? graph_model_tree(spec.model) : std::move(saved.model_tree);
   training = std::move(saved.training);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/hdf5_mutex.h"
 #include "io/hdf5/hdf5_child.h"
 
 namespace dl {
@@ -66,9 +67,14 @@ void Hdf5File::start_child(const FileRange& range) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw EnvError(fmt::format("{}: cannot start the reader of HDF5 files: {}", name_, strerror(errno)));
-  child_ = fork();
+  int error = 0;
+  {
+    // The child must not find the library in the middle of a call of another thread.
+    const std::lock_guard lock(hdf5_mutex());
+    child_ = fork();
+    error = errno;
+  }
   if (child_ == 0) run_hdf5_child(range, ends[1]);
-  const int error = errno;
   close(ends[1]);
   socket_ = ends[0];
   if (child_ < 0) {

@@ -93,7 +93,7 @@ class Reader {
       if (entry.name.empty()) entry.name = text_of(entry.config->find("name"));
       if (entry.name.empty()) entry.name = snake_case(entry.class_name);
       entry.operation = is_operation(layer);
-      if (!sequential) entry.calls = read_inbound_nodes(layer.find("inbound_nodes"));
+      if (!sequential) entry.calls = read_inbound_nodes(layer.find("inbound_nodes"), entry.operation);
       if (!entry.operation && !(sequential && entry.class_name == "InputLayer")) {
         const std::string snake = snake_case(entry.class_name);
         const int count = counts[snake]++;
@@ -434,6 +434,18 @@ class Reader {
     });
   }
 
+  // A mask that Softmax is given as such is an input of ours.
+  void take_softmax_masks(Network& net) {
+    for (Entry& entry : net.entries) {
+      if (entry.class_name != "Softmax" || entry.operation) continue;
+      for (KerasCall& call : entry.calls)
+        if (call.masks.size() == 1 && !is_own_mask(net, call.masks[0])) {
+          call.inputs.push_back(call.masks[0]);
+          call.masks.clear();
+        }
+    }
+  }
+
   // "" after reporting.
   std::string ref_of(Network& net, const KerasTensor& tensor, const std::string& user) {
     const std::optional<CallId> id = find_call(net, tensor, user);
@@ -521,6 +533,7 @@ class Reader {
       return {};
     }
     find_first_calls(net, outputs);
+    take_softmax_masks(net);
     std::set<CallId> needed;
     if (!bind_inputs(net, model, inputs) || !find_needed(net, outputs, needed) || !emit_calls(net, needed, prefix, outermost)) return {};
     std::vector<std::string> refs;

@@ -10,8 +10,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "io/format.h"
+#include "io/keras/export.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
 #include "io/keras/training.h"
@@ -32,8 +34,9 @@ bool probe(const std::string& path, std::string_view head) {
 
 class OpenFile {
  public:
-  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit OpenFile(const std::string& path, int flags = O_RDONLY) : fd_(open(path.c_str(), flags | O_CLOEXEC)) {
     if (fd_ < 0) throw EnvError(fmt::format("{}: cannot be opened: {}", path, strerror(errno)));
+    if (flags != O_RDONLY) return;
     struct stat status {};
     if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) length_ = static_cast<uint64_t>(status.st_size);
     if (length_ > 0) return;
@@ -43,6 +46,7 @@ class OpenFile {
   ~OpenFile() { close(fd_); }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
+  int fd() const { return fd_; }
   FileRange range() const { return {fd_, 0, length_}; }
 
  private:
@@ -102,7 +106,35 @@ SavedModel read(const std::string& path, const ReadOptions&) {
     read_object_slots(file, import);
   }
   if (!version.empty()) import.saved.metadata["keras_version"] = version;
+  read_private(file, import.saved);
   return std::move(import.saved);
+}
+
+KerasVersion version_of(const WriteOptions& options) { return options.keras_version == 2 ? KerasVersion::k2 : KerasVersion::k3; }
+
+std::vector<std::string> unsupported(const SavedModel& saved, const WriteOptions& options) {
+  return write_keras_config(saved, version_of(options)).problems;
+}
+
+void write(const SavedModel& saved, const std::string& path, const WriteOptions& options) {
+  const KerasVersion version = version_of(options);
+  const char* version_text = version == KerasVersion::k2 ? kKeras2Version : kKeras3Version;
+  const KerasExport model = export_keras_model(saved, path, version, options.half);
+  AtomicFile target(path);
+  const OpenFile opened(target.temp_path(), O_RDWR);
+  Hdf5Output file(opened.fd(), 0, path);
+  file.set_text("", "keras_version", version_text);
+  file.set_text("", "backend", "tensorflow");
+  file.set_text("", "model_config", to_json(model.config.node));
+  if (const spec::Node training = write_training(saved, version, true); !training.is_null())
+    file.set_text("", "training_config", to_json(training));
+  write_legacy_weights(file, saved, model);
+  file.set_text("model_weights", "backend", "tensorflow");
+  file.set_text("model_weights", "keras_version", version_text);
+  if (options.optimizer) write_legacy_slots(file, saved, model);
+  write_private(file, saved);
+  file.close();
+  target.commit();
 }
 
 }  // namespace
@@ -114,8 +146,8 @@ const Format format_h5 = {
     .suffixes = {".h5", ".hdf5"},
     .probe = probe,
     .read = read,
-    .unsupported = nullptr,
-    .write = nullptr,
+    .unsupported = unsupported,
+    .write = write,
 };
 
 }  // namespace dl

@@ -75,11 +75,21 @@ std::vector<KerasWeight> KerasImport::trainable() const {
   return all;
 }
 
+std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const std::vector<KerasLayerEntry>& layers) {
+  Graph graph;
+  WeightRegistry registry;
+  build_model(model, graph, registry, {});
+  std::vector<std::vector<KerasWeight>> weights;
+  for (const KerasLayerEntry& layer : layers) weights.push_back(weights_of(layer.name, registry, graph));
+  return weights;
+}
+
 KerasVersion keras_version_of(const std::string& text) { return atoi(text.c_str()) >= 3 ? KerasVersion::k3 : KerasVersion::k2; }
 
 KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version) {
   spec::Problems problems;
   KerasImport result;
+  result.version = version;
   KerasConfig read = read_keras_config(config, file, version, problems);
   if (!read.tree.is_null()) {
     try {
@@ -99,6 +109,8 @@ KerasImport import_keras_config(const spec::Node& config, const std::string& fil
   } catch (const UserError& error) {
     throw FileError(error.what());
   }
+  if (const spec::Node* name = config.find("class_name"); name && name->is_string() && name->as_string() != "Sequential")
+    result.saved.metadata["model_class"] = "Functional";
   result.saved.model_tree = std::move(read.tree);
   result.saved.warnings = std::move(read.warnings);
   for (const KerasLayerEntry& layer : read.layers) result.weights.push_back(weights_of(layer.name, registry, graph));

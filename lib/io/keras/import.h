@@ -23,6 +23,7 @@ struct KerasWeight {
 
 struct KerasImport {
   SavedModel saved;  // without weights
+  KerasVersion version = KerasVersion::k3;
   std::vector<KerasLayerEntry> layers;
   std::vector<std::vector<KerasWeight>> weights;  // of each layer, in Keras's order
 
@@ -32,6 +33,9 @@ struct KerasImport {
 
 // `config`: {class_name, config}. FileError with everything that cannot be read, a line each.
 KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version);
+
+// The weights of each layer in Keras's order, as the model's inference program has them.
+std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const std::vector<KerasLayerEntry>& layers);
 
 // Keras 2 for "2.15.0" and below, also where there is no version (before 2.0 or the standalone writer).
 KerasVersion keras_version_of(const std::string& text);

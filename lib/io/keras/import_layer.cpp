@@ -106,6 +106,14 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
   } else if (name == "Bidirectional" || name == "TimeDistributed") {
     for (const char* key : {"layer", "backward_layer"})
       if (Node* child = config.find(key); child && child->is_map()) *child = import_child(*child, version, name == "Bidirectional");
+  } else if (name == "RNN" || name == "StackedRNNCells") {
+    for (const char* key : {"cell", "cells"}) {
+      Node* cells = config.find(key);
+      if (!cells) continue;
+      if (cells->is_map()) *cells = import_child(*cells, version, false);
+      if (cells->is_list())
+        for (Node& cell : cells->items()) cell = import_child(cell, version, false);
+    }
   } else if (name == "GRU" && version == KerasVersion::k2 && !config.find("reset_after")) {
     config.set("reset_after", Node::boolean(false));  // before it was a choice
   }

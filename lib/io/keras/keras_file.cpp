@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "io/format.h"
 #include "io/keras/archive.h"
+#include "io/keras/archive_writer.h"
+#include "io/keras/export.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
 #include "io/keras/training.h"
@@ -43,8 +45,34 @@ SavedModel read(const std::string& path, const ReadOptions&) {
   read_object_weights(weights, import);
   if (const spec::Node* compile = config.find("compile_config")) read_training(*compile, import);
   read_object_slots(weights, import);
-  import.saved.metadata = std::move(facts);
+  for (auto& [key, value] : facts) import.saved.metadata[key] = std::move(value);
+  read_private(weights, import.saved);
   return std::move(import.saved);
+}
+
+std::vector<std::string> unsupported(const SavedModel& saved, const WriteOptions&) {
+  return write_keras_config(saved, KerasVersion::k3).problems;
+}
+
+void write(const SavedModel& saved, const std::string& path, const WriteOptions& options) {
+  const KerasExport model = export_keras_model(saved, path, KerasVersion::k3, options.half);
+  spec::Node config = model.config.node;
+  if (const spec::Node training = write_training(saved, KerasVersion::k3, false); !training.is_null())
+    config.set("compile_config", training);
+  spec::Node metadata = spec::Node::map({{"keras_version", spec::Node::string(kKeras3Version)}});
+  if (const auto date = saved.metadata.find("date_saved"); date != saved.metadata.end())
+    metadata.set("date_saved", spec::Node::string(date->second));
+  KerasArchiveWriter archive(path);
+  archive.add_text(kMetadata, to_json(metadata));
+  archive.add_text(kConfig, to_json(config));
+  archive.add_file(kWeights, [&](int fd, uint64_t offset) {
+    Hdf5Output weights(fd, offset, path);
+    write_object_weights(weights, saved, model);
+    if (options.optimizer) write_object_slots(weights, saved, model);
+    write_private(weights, saved);
+    return weights.close();
+  });
+  archive.finish();
 }
 
 }  // namespace
@@ -56,8 +84,8 @@ const Format format_keras = {
     .suffixes = {".keras"},
     .probe = probe,
     .read = read,
-    .unsupported = nullptr,
-    .write = nullptr,
+    .unsupported = unsupported,
+    .write = write,
 };
 
 }  // namespace dl

@@ -80,22 +80,20 @@ void read_keyword(const std::string& name, const Node& value, FindTensor find, K
   }
 }
 
+void add_argument(const std::string& keyword, const Node& value, FindTensor find, KerasCall& call) {
+  KerasArgument argument{keyword, find(value).has_value(), {}, value};
+  if (!collect(value, find, argument.tensors)) argument.tensors.clear();
+  call.arguments.push_back(std::move(argument));
+}
+
 void read_keywords(const Node& keywords, FindTensor find, KerasCall& call) {
   std::vector<std::pair<int, std::vector<KerasTensor>>> ordered;
   for (const auto& [name, value] : keywords.entries()) {
     read_keyword(name, value, find, call, ordered);
-    KerasArgument argument{name, false, {}, value};
-    if (const std::optional<KerasTensor> tensor = find(value)) argument.is_tensor = true, argument.tensor = *tensor;
-    call.arguments.push_back(std::move(argument));
+    add_argument(name, value, find, call);
   }
   std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [rank, tensors] : ordered) call.inputs.insert(call.inputs.end(), tensors.begin(), tensors.end());
-}
-
-void add_argument(const Node& value, FindTensor find, KerasCall& call) {
-  KerasArgument argument{"", false, {}, value};
-  if (const std::optional<KerasTensor> tensor = find(value)) argument.is_tensor = true, argument.tensor = *tensor;
-  call.arguments.push_back(std::move(argument));
 }
 
 // {"args": [...], "kwargs": {...}}
@@ -104,27 +102,35 @@ KerasCall read_new_call(const Node& node) {
   if (const Node* args = node.find("args"); args && args->is_list()) {
     for (const Node& arg : args->items()) {
       collect(arg, read_keras_tensor, call.inputs);
-      add_argument(arg, read_keras_tensor, call);
+      add_argument("", arg, read_keras_tensor, call);
     }
   }
   if (const Node* keywords = node.find("kwargs"); keywords && keywords->is_map()) read_keywords(*keywords, read_keras_tensor, call);
   return call;
 }
 
-// [["a", 0, 0, {...}], ["b", 0, 0, {...}]], or one of them alone, or a map of them.
+bool is_constant(const Node& item) {
+  return item.is_list() && item.items().size() == 4 && item.items()[0].is_string() && item.items()[0].as_string() == "_CONSTANT_VALUE";
+}
+
+// [["a", 0, 0, {...}], ["b", 0, 0, {...}]], or one of them alone, or a map of them. Each has all the keyword arguments.
 KerasCall read_old_call(const Node& node) {
   KerasCall call;
-  std::vector<Node> items = node.is_list() && !read_history(node) ? node.items() : std::vector<Node>{node};
+  const bool alone = !node.is_list() || is_constant(node) || read_history(node);
+  const std::vector<Node> items = alone ? std::vector<Node>{node} : node.items();
+  KerasArgument first{"", alone && !is_constant(node), {}, is_constant(node) ? node.items()[2] : Node()};
+  const Node* keywords = nullptr;
   for (const Node& item : items) {
-    if (item.is_list() && item.items().size() == 4 && item.items()[0].is_string() && item.items()[0].as_string() == "_CONSTANT_VALUE") {
-      add_argument(item.items()[2], read_history, call);
+    if (is_constant(item)) {
       call.problems.emplace_back("a constant");
-    } else {
-      if (!collect(item, read_history, call.inputs)) call.problems.emplace_back("an argument that is no tensor");
-      add_argument(item, read_history, call);
+    } else if (!collect(item, read_history, call.inputs)) {
+      call.problems.emplace_back("an argument that is no tensor");
     }
-    if (item.is_list() && item.items().size() == 4 && item.items()[3].is_map()) read_keywords(item.items()[3], read_history, call);
+    if (!keywords && item.is_list() && item.items().size() == 4 && item.items()[3].is_map()) keywords = &item.items()[3];
   }
+  first.tensors = call.inputs;
+  call.arguments.push_back(std::move(first));
+  if (keywords) read_keywords(*keywords, read_history, call);
   return call;
 }
 
@@ -136,10 +142,20 @@ std::vector<KerasTensor> read_tensor_refs(const Node& history) {
   return tensors;
 }
 
-std::vector<KerasCall> read_inbound_nodes(const Node* nodes) {
+std::vector<KerasCall> read_inbound_nodes(const spec::Node* nodes, bool function) {
   std::vector<KerasCall> calls;
   if (!nodes || !nodes->is_list()) return calls;
-  for (const Node& node : nodes->items()) calls.push_back(node.is_map() && node.find("args") ? read_new_call(node) : read_old_call(node));
+  for (const spec::Node& node : nodes->items()) {
+    KerasCall call = node.is_map() && node.find("args") ? read_new_call(node) : read_old_call(node);
+    if (function) {
+      call.inputs.clear();
+      call.masks.clear();
+      call.problems.clear();
+      for (const KerasArgument& argument : call.arguments)
+        call.inputs.insert(call.inputs.end(), argument.tensors.begin(), argument.tensors.end());
+    }
+    calls.push_back(std::move(call));
+  }
   return calls;
 }
 

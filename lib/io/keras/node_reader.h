@@ -16,18 +16,18 @@ struct KerasTensor {
   int64_t node = 0, tensor = 0;
 };
 
-// An argument of an operation: a tensor, or a constant.
+// An argument of a function: a tensor, a list of tensors, or a constant.
 struct KerasArgument {
   std::string keyword;
   bool is_tensor = false;
-  KerasTensor tensor;
+  std::vector<KerasTensor> tensors;  // the one, or those of the list
   spec::Node value;
 };
 
 struct KerasCall {
   std::vector<KerasTensor> inputs;       // in the order that dltool wants them
   std::vector<KerasTensor> masks;        // given as mask arguments
-  std::vector<KerasArgument> arguments;  // all, for operations
+  std::vector<KerasArgument> arguments;  // all, for functions
   bool causal = false;                   // use_causal_mask
   bool has_state = false;                // initial_state
   std::string training;                  // "", "true" or "false"
@@ -36,6 +36,7 @@ struct KerasCall {
 
 // `history`: a list [layer, node, tensor], or several of them in lists or maps.
 std::vector<KerasTensor> read_tensor_refs(const spec::Node& history);
-std::vector<KerasCall> read_inbound_nodes(const spec::Node* nodes);
+// `function`: a call of a function and not of a layer; its inputs are the tensors of `arguments` in their order.
+std::vector<KerasCall> read_inbound_nodes(const spec::Node* nodes, bool function);
 
 }  // namespace dl

@@ -1,9 +1,479 @@
 #include "io/keras/training.h"
 
-namespace dl {
+#include <fmt/format.h>
 
-void read_training(const spec::Node&, KerasImport&) {}
-void read_object_slots(Hdf5File&, KerasImport&) {}
-void read_legacy_slots(Hdf5File&, KerasImport&) {}
+#include <algorithm>
+#include <optional>
+
+#include "layers/losses.h"
+
+namespace dl {
+namespace {
+
+using spec::Kind;
+using spec::Node;
+
+// ---- the optimizer's variables
+
+struct SlotName {
+  std::string_view ours, keras3, keras2;
+};
+
+// The slots of an optimizer in the order of Keras's variables. `interleaved`: all slots of a weight, then those of the next.
+struct SlotLayout {
+  bool interleaved = false;
+  std::vector<SlotName> slots;
+};
+
+const Node* find(const Node& node, std::string_view key) { return node.is_map() ? node.find(key) : nullptr; }
+
+bool flag_of(const Node* config, const char* key) {
+  const Node* value = config ? find(*config, key) : nullptr;
+  return value && value->kind() == Kind::kBool && value->as_bool();
+}
+double number_of(const Node* config, const char* key) {
+  const Node* value = config ? find(*config, key) : nullptr;
+  return value && value->is_number() ? value->as_double() : 0;
+}
+
+struct NamedObject {
+  std::string class_name;
+  const Node* config = nullptr;  // null: none
+};
+
+// "adam", {Adam: {...}}, {class_name, config}.
+std::optional<NamedObject> object_of(const Node& node) {
+  if (node.is_string()) return NamedObject{node.as_string(), nullptr};
+  if (!node.is_map()) return std::nullopt;
+  if (const Node* class_name = node.find("class_name")) {
+    if (!class_name->is_string()) return std::nullopt;
+    const Node* config = node.find("config");
+    return NamedObject{class_name->as_string(), config && config->is_map() ? config : nullptr};
+  }
+  if (node.entries().size() != 1) return std::nullopt;
+  const auto& [name, config] = node.entries()[0];
+  return NamedObject{name, config.is_map() ? &config : nullptr};
+}
+
+// Classes that both have, as Keras writes them; "" for others.
+std::string optimizer_class(std::string name) {
+  if (name.starts_with("Custom>")) name.erase(0, 7);
+  for (const char* known : {"SGD", "Adam", "AdamW", "RMSprop"}) {
+    const std::string_view k = known;
+    if (k.size() == name.size() &&
+        std::equal(k.begin(), k.end(), name.begin(), [](unsigned char a, unsigned char b) { return (a | 0x20) == (b | 0x20); }))
+      return known;
+  }
+  return "";
+}
+
+std::optional<SlotLayout> slot_layout(const Node& optimizer, KerasVersion version) {
+  const std::optional<NamedObject> object = object_of(optimizer);
+  const std::string name = object ? optimizer_class(object->class_name) : "";
+  if (name == "Adam" || name == "AdamW") return SlotLayout{true, {{"m", "momentum", "m"}, {"v", "velocity", "v"}}};
+  if (name == "SGD") {
+    // Keras 2 keeps zeros where there is no momentum.
+    const bool momentum = number_of(object->config, "momentum") != 0;
+    if (!momentum && version == KerasVersion::k3) return SlotLayout{};
+    return SlotLayout{false, {{momentum ? "momentum" : "", "momentum", "m"}}};
+  }
+  if (name == "RMSprop") {
+    SlotLayout layout{false, {{"velocity", "velocity", "velocity"}}};
+    if (number_of(object->config, "momentum") > 0) layout.slots.push_back({"momentum", "momentum", "momentum"});
+    if (flag_of(object->config, "centered")) layout.slots.push_back({"average", "average_gradient", "average_gradient"});
+    return layout;
+  }
+  return std::nullopt;
+}
+
+struct SlotPlace {
+  std::string slot;  // "dense/kernel/m"; "" where Keras has a variable that says nothing
+  Dims dims;
+  std::string keras2_name, keras3_name;
+};
+
+std::string with_underscores(std::string text) {
+  std::replace(text.begin(), text.end(), '/', '_');
+  return text;
+}
+
+std::vector<SlotPlace> slot_places(const SlotLayout& layout, const std::vector<KerasWeight>& trainable, const std::string& optimizer) {
+  std::vector<SlotPlace> places;
+  const auto add = [&](const KerasWeight& weight, const SlotName& slot) {
+    places.push_back({slot.ours.empty() ? "" : fmt::format("{}/{}", weight.name, slot.ours), weight.dims,
+                      fmt::format("{}/{}/{}:0", optimizer, slot.keras2, weight.name),
+                      fmt::format("{}/{}_{}", snake_case(optimizer), with_underscores(weight.name), slot.keras3)});
+  };
+  if (layout.interleaved) {
+    for (const KerasWeight& weight : trainable)
+      for (const SlotName& slot : layout.slots) add(weight, slot);
+  } else {
+    for (const SlotName& slot : layout.slots)
+      for (const KerasWeight& weight : trainable) add(weight, slot);
+  }
+  return places;
+}
+
+const Node* optimizer_of(const SavedModel& saved) { return find(saved.training, "optimizer"); }
+
+void take_slots(Hdf5File& file, const std::vector<std::string>& paths, SlotLayout layout, KerasImport& import) {
+  const auto warn = [&](const std::string& why) {
+    import.saved.warnings.push_back(
+        fmt::format("{}: the state of the optimizer {}; it is left out, and training begins without", file.name(), why));
+  };
+  const auto dims_of = [&](size_t i) { return file.dataset(paths[i])->dims; };
+  for (const std::string& path : paths)
+    if (!file.dataset(path) || !file.dataset(path)->problem.empty()) return warn(fmt::format("lacks {}", path));
+  if (paths.empty() || !dims_of(0).empty()) return warn("does not begin with the number of steps");
+  // The learning rate stands there, too, where it is a variable; the config has its value.
+  size_t first = 1;
+  const std::vector<KerasWeight> trainable = import.trainable();
+  const size_t expected = layout.slots.size() * trainable.size();
+  if (paths.size() == expected + 2 && dims_of(1).empty()) first = 2;
+  if (paths.size() != expected + first)
+    return warn(fmt::format("has {} arrays, not the {} of the model's weights", paths.size(), expected));
+  const std::vector<SlotPlace> places = slot_places(layout, trainable, "");
+  for (size_t i = 0; i < places.size(); ++i)
+    if (dims_of(first + i) != places[i].dims)
+      return warn(fmt::format("has the shape {} at {}, where the model's weight has {}",
+                              to_string(std::span<const int64_t>(dims_of(first + i))), paths[first + i],
+                              to_string(std::span<const int64_t>(places[i].dims))));
+  std::map<std::string, Tensor> slots;
+  slots["step"] = file.read(paths[0]).cast(DType::kInt64);
+  for (size_t i = 0; i < places.size(); ++i)
+    if (!places[i].slot.empty()) slots[places[i].slot] = file.read(paths[first + i]).cast(DType::kFloat32);
+  import.saved.slots = std::move(slots);
+}
+
+// ---- the words
+
+// Python's objects without what only Keras's loader needs.
+Node cleaned(const Node& node) {
+  if (node.is_list()) {
+    std::vector<Node> items;
+    for (const Node& item : node.items()) items.push_back(cleaned(item));
+    return Node::list(std::move(items));
+  }
+  if (!node.is_map()) return node;
+  const bool object = node.find("class_name") && node.find("config");
+  Node::Map entries;
+  for (const auto& [key, value] : node.entries()) {
+    if (object && key != "class_name" && key != "config") continue;
+    entries.emplace_back(key, cleaned(value));
+  }
+  if (object && node.find("class_name")->is_string() && node.find("class_name")->as_string() == "__tuple__" &&
+      node.find("config")->find("value"))
+    return cleaned(*node.find("config")->find("value"));
+  return Node::map(std::move(entries));
+}
+
+void drop(Node& config, std::initializer_list<std::string_view> keys) {
+  std::erase_if(config.entries(), [&](const auto& entry) { return std::find(keys.begin(), keys.end(), entry.first) != keys.end(); });
+}
+
+void drop_if(Node& config, std::string_view key, const Node& value) {
+  const Node* found = config.find(key);
+  if (found && (*found == value || (found->is_number() && value.is_number() && found->as_double() == value.as_double())))
+    drop(config, {key});
+}
+
+Node import_loss(const Node& given) {
+  if (given.is_list()) {
+    std::vector<Node> items;
+    for (const Node& item : given.items()) items.push_back(import_loss(item));
+    return items.size() == 1 ? items[0] : Node::list(std::move(items));
+  }
+  if (!given.is_map()) return given;
+  if (!given.find("class_name")) {
+    Node::Map entries;
+    for (const auto& [key, value] : given.entries()) entries.emplace_back(key, import_loss(value));
+    return Node::map(std::move(entries));
+  }
+  Node loss = given;
+  const Node* class_name = loss.find("class_name");
+  Node* config = loss.find("config");
+  // A function of Python's module.
+  if (class_name->is_string() && class_name->as_string() == "function" && config && config->is_string()) return *config;
+  if (!config || !config->is_map()) return loss;
+  if (class_name->is_string() && class_name->as_string() == "LossFunctionWrapper")
+    if (const Node* fn = config->find("fn")) return *fn;
+  // "fn" names the class's own function.
+  drop(*config, {"name", "dtype", "fn"});
+  for (const char* reduction : {"sum_over_batch_size", "auto"}) drop_if(*config, "reduction", Node::string(reduction));
+  drop_if(*config, "ignore_class", Node());
+  if (config->entries().empty()) return *loss.find("class_name");
+  return loss;
+}
+
+Node import_optimizer(const Node& given) {
+  Node optimizer = given;
+  Node* config = optimizer.find("config");
+  if (!config || !config->is_map()) return optimizer;
+  if (Node* class_name = optimizer.find("class_name"); class_name && class_name->is_string())
+    if (const std::string known = optimizer_class(class_name->as_string()); !known.empty()) *class_name = Node::string(known);
+  for (auto& [key, value] : config->entries())
+    if (key == "lr") key = "learning_rate";
+  drop(*config, {"name", "is_legacy_optimizer", "jit_compile"});
+  drop_if(*config, "decay", Node::real(0));
+  drop_if(*config, "schedule_decay", Node::real(0.004));
+  drop_if(*config, "use_ema", Node::boolean(false));
+  std::erase_if(config->entries(), [](const auto& entry) { return entry.second.is_null(); });
+  if (!config->find("use_ema")) drop(*config, {"ema_momentum", "ema_overwrite_frequency"});
+  if (Node* rate = config->find("learning_rate"))
+    if (Node* inner = rate->find("config"); inner && inner->is_map()) drop(*inner, {"name"});
+  return optimizer;
+}
+
+// MeanMetricWrapper of a function of ours is that function.
+Node import_metrics(const Node& given) {
+  if (given.is_list()) {
+    std::vector<Node> items;
+    for (const Node& item : given.items()) items.push_back(import_metrics(item));
+    return Node::list(std::move(items));
+  }
+  if (!given.is_map()) return given;
+  if (!given.find("class_name")) {
+    Node::Map entries;
+    for (const auto& [key, value] : given.entries()) entries.emplace_back(key, import_metrics(value));
+    return Node::map(std::move(entries));
+  }
+  Node metric = given;
+  Node* config = metric.find("config");
+  if (!config || !config->is_map()) return metric;
+  if (const Node* fn = config->find("fn"); fn && fn->is_string()) return *fn;
+  drop(*config, {"dtype"});
+  std::erase_if(config->entries(), [](const auto& entry) { return entry.second.is_null(); });
+  return metric;
+}
+
+Node flattened(const Node& metrics) {
+  if (metrics.is_list() && metrics.items().size() == 1 && metrics.items()[0].is_list()) return metrics.items()[0];
+  return metrics;
+}
+
+bool is_known_loss(const Node& loss, const Node* weights, const SavedModel& saved, std::string& why) {
+  std::vector<std::string> outputs;
+  for (const ModelOutput& output : saved.model.outputs) outputs.push_back(output.name);
+  spec::Problems problems;
+  read_losses(loss, weights, outputs, "loss", problems);
+  if (!problems.empty()) why = problems.lines().front();
+  return problems.empty();
+}
+
+// ---- writing
+
+// {Class: {...}} and {class_name, config} as Keras's objects, "name" as it is. nullopt where `module` cannot have it.
+std::optional<Node> export_object(const Node& node, const std::string& module, KerasVersion version) {
+  if (node.is_string()) return node;
+  const std::optional<NamedObject> object = object_of(node);
+  if (!object || object->class_name == "expression") return std::nullopt;
+  return keras_object(module, object->class_name, object->config ? *object->config : Node::map({}), version);
+}
+
+bool is_object(const Node& node, std::span<const ModelOutput> outputs) {
+  if (!node.is_map() || node.find("class_name")) return true;
+  return std::none_of(node.entries().begin(), node.entries().end(), [&](const auto& entry) {
+    return std::any_of(outputs.begin(), outputs.end(), [&](const ModelOutput& o) { return o.name == entry.first; });
+  });
+}
+
+// One object, or lists and maps of them.
+std::optional<Node> export_objects(const Node& node, const std::string& module, KerasVersion version,
+                                   std::span<const ModelOutput> outputs) {
+  if (node.is_list()) {
+    std::vector<Node> items;
+    for (const Node& item : node.items()) {
+      const std::optional<Node> made = export_objects(item, module, version, outputs);
+      if (!made) return std::nullopt;
+      items.push_back(*made);
+    }
+    return Node::list(std::move(items));
+  }
+  if (is_object(node, outputs)) return export_object(node, module, version);
+  Node::Map entries;
+  for (const auto& [key, value] : node.entries()) {
+    const std::optional<Node> made = export_objects(value, module, version, {});
+    if (!made) return std::nullopt;
+    entries.emplace_back(key, *made);
+  }
+  return Node::map(std::move(entries));
+}
+
+std::optional<Node> export_rate(const Node& rate, KerasVersion version) {
+  if (rate.is_number()) return Node::real(rate.as_double());
+  const std::optional<NamedObject> object = object_of(rate);
+  if (!object || !object->config) return std::nullopt;
+  // Ours alone.
+  if (const Node* warmup = object->config->find("warmup_steps"); warmup && !warmup->is_null() && object->class_name != "CosineDecay")
+    return std::nullopt;
+  if (object->config->find("warmup_from")) return std::nullopt;
+  if (object->class_name == "Constant") {
+    const Node* value = object->config->find("learning_rate");
+    return value && value->is_number() ? std::optional(Node::real(value->as_double())) : std::nullopt;
+  }
+  return keras_object("keras.optimizers.schedules", object->class_name, *object->config, version);
+}
+
+std::optional<Node> export_optimizer(const Node& given, KerasVersion version) {
+  const std::optional<NamedObject> object = object_of(given);
+  const std::string name = object ? optimizer_class(object->class_name) : "";
+  if (name.empty()) return std::nullopt;
+  Node config = object->config ? *object->config : Node::map({});
+  for (auto& [key, value] : config.entries()) {
+    if (key != "learning_rate") continue;
+    const std::optional<Node> rate = export_rate(value, version);
+    if (!rate) return std::nullopt;
+    value = *rate;
+  }
+  if (!config.find("learning_rate")) config.set("learning_rate", Node::real(name == "SGD" ? 0.01 : 0.001));
+  return keras_object("keras.optimizers", name, std::move(config), version);
+}
+
+struct SlotValues {
+  std::string optimizer;
+  std::vector<std::pair<SlotPlace, Tensor>> slots;
+  std::optional<Tensor> rate;  // a variable of Keras 3
+  Tensor step;
+};
+
+std::optional<SlotValues> slot_values(const SavedModel& saved, const KerasExport& model) {
+  const Node* given = optimizer_of(saved);
+  const auto step = saved.slots.find("step");
+  if (!given || step == saved.slots.end() || write_training(saved, model.version, false).is_null()) return std::nullopt;
+  const std::optional<Node> optimizer = export_optimizer(*given, model.version);
+  const std::optional<SlotLayout> layout = slot_layout(*given, model.version);
+  if (!optimizer || !layout) return std::nullopt;
+  SlotValues values;
+  values.optimizer = optimizer->find("class_name")->as_string();
+  values.step = step->second.cast(DType::kInt64).reshaped({});
+  const Node& rate = *optimizer->find("config")->find("learning_rate");
+  if (model.version == KerasVersion::k3 && rate.is_number()) values.rate = Tensor::scalar<float>(static_cast<float>(rate.as_double()));
+  for (SlotPlace& place : slot_places(*layout, model.trainable(), values.optimizer)) {
+    Tensor tensor(DType::kFloat32, place.dims);
+    if (!place.slot.empty()) {
+      const auto found = saved.slots.find(place.slot);
+      if (found == saved.slots.end() || found->second.dims() != place.dims) return std::nullopt;
+      tensor = found->second;
+    }
+    values.slots.emplace_back(std::move(place), std::move(tensor));
+  }
+  return values;
+}
+
+}  // namespace
+
+void read_training(const spec::Node& compile_config, KerasImport& import) {
+  if (!compile_config.is_map()) return;
+  SavedModel& saved = import.saved;
+  const auto warn = [&](const std::string& message) { saved.warnings.push_back(message); };
+  spec::Node::Map training;
+  const auto get = [&](const char* key) {
+    const spec::Node* value = compile_config.find(key);
+    return value && !value->is_null() ? std::optional(cleaned(*value)) : std::nullopt;
+  };
+  const std::optional<spec::Node> weights = get("loss_weights");
+  if (const auto given = get("loss")) {
+    const spec::Node loss = import_loss(*given);
+    std::string why;
+    if (is_known_loss(loss, weights ? &*weights : nullptr, saved, why)) {
+      training.emplace_back("loss", loss);
+      if (weights) training.emplace_back("loss_weights", *weights);
+    } else {
+      warn(fmt::format("the file's loss is left out ({}); name one to train on", why));
+    }
+  }
+  std::optional<spec::Node> optimizer = get("optimizer");
+  if (!optimizer) optimizer = get("optimizer_config");
+  if (optimizer) {
+    const std::optional<NamedObject> object = object_of(*optimizer);
+    if (object && !optimizer_class(object->class_name).empty()) {
+      training.emplace_back("optimizer", import_optimizer(*optimizer));
+    } else {
+      warn(fmt::format("the file's optimizer {} is not known; name one to train on", object ? "'" + object->class_name + "'" : ""));
+    }
+  }
+  if (const auto metrics = get("metrics")) {
+    spec::Node imported = import_metrics(*metrics);
+    if (saved.model.outputs.size() == 1) imported = flattened(imported);
+    training.emplace_back("metrics", std::move(imported));
+  }
+  if (!training.empty()) saved.training = spec::Node::map(std::move(training));
+}
+
+void read_object_slots(Hdf5File& file, KerasImport& import) {
+  if (!file.has_group("optimizer/vars")) return;
+  const spec::Node* optimizer = optimizer_of(import.saved);
+  const std::optional<SlotLayout> layout = optimizer ? slot_layout(*optimizer, import.version) : std::nullopt;
+  if (!layout) return;  // said already
+  std::vector<std::string> paths;
+  for (size_t i = 0; file.dataset(fmt::format("optimizer/vars/{}", i)); ++i) paths.push_back(fmt::format("optimizer/vars/{}", i));
+  take_slots(file, paths, *layout, import);
+}
+
+void read_legacy_slots(Hdf5File& file, KerasImport& import) {
+  const auto names = file.texts("optimizer_weights", "weight_names");
+  const spec::Node* optimizer = optimizer_of(import.saved);
+  std::optional<SlotLayout> layout = optimizer ? slot_layout(*optimizer, import.version) : std::nullopt;
+  if (!names || names->empty() || !layout) return;
+  std::vector<std::string> paths;
+  for (const std::string& name : *names) paths.push_back("optimizer_weights/" + name);
+  // Keras before 2.11: "Adam/dense/kernel/m:0", slot by slot.
+  if (names->size() > 1 && (names->at(1).ends_with("/m:0") || names->at(1).starts_with("training/"))) layout->interleaved = false;
+  take_slots(file, paths, *layout, import);
+}
+
+spec::Node write_training(const SavedModel& saved, KerasVersion version, bool legacy) {
+  const spec::Node *loss = find(saved.training, "loss"), *optimizer = find(saved.training, "optimizer");
+  if (!loss || loss->is_null()) return {};
+  static const spec::Node kAdam = spec::Node::string("adam");
+  const std::optional<spec::Node> made_loss = export_objects(*loss, "keras.losses", version, saved.model.outputs);
+  const std::optional<spec::Node> made_optimizer = export_optimizer(optimizer && !optimizer->is_null() ? *optimizer : kAdam, version);
+  if (!made_loss || !made_optimizer) return {};
+  const auto entry = [&](const char* key) {
+    const spec::Node* value = find(saved.training, key);
+    return value ? *value : spec::Node();
+  };
+  const std::optional<spec::Node> metrics = export_objects(entry("metrics"), "keras.metrics", version, saved.model.outputs);
+  spec::Node::Map config;
+  if (!legacy) config.emplace_back("optimizer", *made_optimizer);
+  config.emplace_back("loss", *made_loss);
+  config.emplace_back("loss_weights", entry("loss_weights"));
+  config.emplace_back("metrics", metrics ? *metrics : spec::Node());
+  config.emplace_back("weighted_metrics", spec::Node());
+  if (legacy) {
+    config.emplace_back("optimizer_config", *made_optimizer);
+  } else {
+    config.emplace_back("run_eagerly", spec::Node::boolean(false));
+    config.emplace_back("steps_per_execution", spec::Node::integer(1));
+    config.emplace_back("jit_compile", spec::Node::boolean(false));
+  }
+  return spec::Node::map(std::move(config));
+}
+
+void write_object_slots(Hdf5Output& file, const SavedModel& saved, const KerasExport& model) {
+  const std::optional<SlotValues> values = slot_values(saved, model);
+  if (!values) return;
+  int number = 0;
+  const auto add = [&](const Tensor& tensor) { file.add_dataset(fmt::format("optimizer/vars/{}", number++), tensor); };
+  add(values->step);
+  if (values->rate) add(*values->rate);
+  for (const auto& [place, tensor] : values->slots) add(tensor);
+}
+
+void write_legacy_slots(Hdf5Output& file, const SavedModel& saved, const KerasExport& model) {
+  const std::optional<SlotValues> values = slot_values(saved, model);
+  if (!values) return;
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name, const Tensor& tensor) {
+    names.push_back(name);
+    file.add_dataset("optimizer_weights/" + name, tensor);
+  };
+  const bool old = model.version == KerasVersion::k2;
+  const std::string prefix = snake_case(values->optimizer);
+  add(old ? "iteration:0" : prefix + "/iteration", values->step);
+  if (values->rate) add(prefix + "/learning_rate", *values->rate);
+  for (const auto& [place, tensor] : values->slots) add(old ? place.keras2_name : place.keras3_name, tensor);
+  file.set_texts("optimizer_weights", "weight_names", names);
+}
 
 }  // namespace dl

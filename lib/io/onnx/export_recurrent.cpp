@@ -22,6 +22,7 @@ const std::vector<ActivationRow> kActivations = {
     {"relu", "Relu"},
     {"linear", "Affine", {1}, {0}},
     {"hard_sigmoid", "HardSigmoid", {1.0F / 6}, {0.5F}},
+    {"hard_sigmoid_v2", "HardSigmoid", {0.2F}, {0.5F}},
     {"elu", "Elu", {1}},
     {"leaky_relu", "LeakyRelu", {0.2F}},
     {"softsign", "Softsign"},

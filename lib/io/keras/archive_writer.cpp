@@ -1,0 +1,168 @@
+#include "io/keras/archive_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace dl {
+namespace {
+
+constexpr uint32_t kNoRoom = 0xffffffff;  // "see the ZIP64 record"
+constexpr uint16_t kDay = 1 << 5 | 1;     // 1980-01-01
+constexpr uint16_t kUtf8Names = 1 << 11;
+constexpr size_t kBlock = size_t{1} << 20;
+
+template <class T>
+void append(std::string& out, T value) {
+  for (size_t i = 0; i < sizeof value; ++i) out += static_cast<char>(static_cast<uint64_t>(value) >> (8 * i) & 0xff);
+}
+
+uint32_t cut(uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, kNoRoom)); }
+bool is_large(uint64_t value) { return value >= kNoRoom; }
+
+// What local headers and rows of the directory share, from "version needed" on. `large`: sizes stand in a ZIP64 field.
+std::string header_fields(const std::string& name, uint64_t bytes, uint32_t checksum, bool large, size_t extra_bytes) {
+  std::string out;
+  append<uint16_t>(out, large ? 45 : 20);
+  append<uint16_t>(out, std::all_of(name.begin(), name.end(), [](unsigned char c) { return c < 128; }) ? 0 : kUtf8Names);
+  append<uint16_t>(out, 0);  // stored
+  append<uint16_t>(out, 0);
+  append<uint16_t>(out, kDay);
+  append<uint32_t>(out, checksum);
+  append<uint32_t>(out, large ? kNoRoom : cut(bytes));
+  append<uint32_t>(out, large ? kNoRoom : cut(bytes));
+  append<uint16_t>(out, static_cast<uint16_t>(name.size()));
+  append<uint16_t>(out, static_cast<uint16_t>(extra_bytes));
+  return out;
+}
+
+// Always with room for 8-byte sizes, so that its length is known before the member's.
+std::string local_header(const std::string& name, uint64_t bytes, uint32_t checksum) {
+  const bool large = is_large(bytes);
+  std::string extra;
+  if (large) {
+    append<uint16_t>(extra, 1);
+    append<uint16_t>(extra, 16);
+    append<uint64_t>(extra, bytes);
+    append<uint64_t>(extra, bytes);
+  } else {
+    // Padding of the same length (an unknown field is skipped).
+    append<uint16_t>(extra, 0xd935);
+    append<uint16_t>(extra, 16);
+    extra.append(16, '\0');
+  }
+  std::string out = "PK\x03\x04";
+  return out + header_fields(name, bytes, checksum, large, extra.size()) + name + extra;
+}
+
+std::string directory_row(const std::string& name, uint64_t offset, uint64_t bytes, uint32_t checksum) {
+  const bool large = is_large(bytes) || is_large(offset);
+  std::string extra;
+  if (large) {
+    append<uint16_t>(extra, 1);
+    append<uint16_t>(extra, 24);
+    append<uint64_t>(extra, bytes);
+    append<uint64_t>(extra, bytes);
+    append<uint64_t>(extra, offset);
+  }
+  std::string out = "PK\x01\x02";
+  append<uint16_t>(out, 3 << 8 | (large ? 45 : 20));  // made on Unix
+  out += header_fields(name, bytes, checksum, large, extra.size());
+  append<uint16_t>(out, 0);               // comment
+  append<uint16_t>(out, 0);               // disk
+  append<uint16_t>(out, 0);               // internal attributes
+  append<uint32_t>(out, 0100644u << 16);  // permissions
+  append<uint32_t>(out, large ? kNoRoom : cut(offset));
+  return out + name + extra;
+}
+
+}  // namespace
+
+KerasArchiveWriter::KerasArchiveWriter(const std::string& path) : path_(path), file_(path) {
+  fd_ = ::open(file_.temp_path().c_str(), O_RDWR | O_CLOEXEC);
+  if (fd_ < 0) throw_file_error(path_, "cannot write", errno);
+}
+
+KerasArchiveWriter::~KerasArchiveWriter() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void KerasArchiveWriter::put(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw_file_error(path_, "cannot write", n < 0 ? errno : ENOSPC);
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+}
+
+uint32_t KerasArchiveWriter::checksum_of(uint64_t offset, uint64_t bytes) {
+  std::vector<unsigned char> block(kBlock);
+  uLong checksum = crc32(0, nullptr, 0);
+  while (bytes > 0) {
+    const ssize_t n = ::pread(fd_, block.data(), std::min<uint64_t>(block.size(), bytes), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw_file_error(path_, "cannot read back", n < 0 ? errno : EIO);
+    checksum = crc32(checksum, block.data(), static_cast<uInt>(n));
+    offset += static_cast<uint64_t>(n);
+    bytes -= static_cast<uint64_t>(n);
+  }
+  return static_cast<uint32_t>(checksum);
+}
+
+void KerasArchiveWriter::add_text(const std::string& name, std::string_view text) {
+  add_file(name, [&](int, uint64_t offset) {
+    put(offset, text);
+    return text.size();
+  });
+}
+
+void KerasArchiveWriter::add_file(const std::string& name, const std::function<uint64_t(int fd, uint64_t offset)>& write) {
+  const uint64_t begin = end_ + local_header(name, 0, 0).size();
+  const uint64_t bytes = write(fd_, begin);
+  const uint32_t checksum = checksum_of(begin, bytes);
+  put(end_, local_header(name, bytes, checksum));
+  members_.push_back({name, end_, bytes, checksum});
+  end_ = begin + bytes;
+}
+
+void KerasArchiveWriter::finish() {
+  std::string out;
+  for (const Member& m : members_) out += directory_row(m.name, m.offset, m.bytes, m.checksum);
+  const uint64_t directory_bytes = out.size();
+  if (is_large(end_)) {
+    const uint64_t record = end_ + directory_bytes;
+    out += "PK\x06\x06";
+    append<uint64_t>(out, 44);
+    append<uint16_t>(out, 3 << 8 | 45);
+    append<uint16_t>(out, 45);
+    append<uint32_t>(out, 0);
+    append<uint32_t>(out, 0);
+    append<uint64_t>(out, members_.size());
+    append<uint64_t>(out, members_.size());
+    append<uint64_t>(out, directory_bytes);
+    append<uint64_t>(out, end_);
+    out += "PK\x06\x07";
+    append<uint32_t>(out, 0);
+    append<uint64_t>(out, record);
+    append<uint32_t>(out, 1);
+  }
+  out += "PK\x05\x06";
+  append<uint16_t>(out, 0);
+  append<uint16_t>(out, 0);
+  append<uint16_t>(out, static_cast<uint16_t>(members_.size()));
+  append<uint16_t>(out, static_cast<uint16_t>(members_.size()));
+  append<uint32_t>(out, static_cast<uint32_t>(directory_bytes));
+  append<uint32_t>(out, cut(end_));
+  append<uint16_t>(out, 0);
+  put(end_, out);
+  if (::close(std::exchange(fd_, -1)) != 0) throw_file_error(path_, "cannot write", errno);
+  file_.commit();
+}
+
+}  // namespace dl
