@@ -60,6 +60,8 @@ ConvertSettings settings_of(const ConvertOptions& o) {
   s.write.optimizer = !o.no_optimizer;
   for (const auto& [name, sizes] : o.input_shapes) s.input_shapes[name] = sizes;
   s.dynamic = o.dynamic;
+  s.fold_preprocessing = o.fold_preprocessing;
+  s.strip_preprocessing = o.strip_preprocessing;
   s.verify = !o.no_verify;
   s.parity.samples = o.samples;
   s.parity.atol = o.atol.value_or(o.half ? 1e-2 : s.parity.atol);

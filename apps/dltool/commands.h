@@ -92,6 +92,7 @@ struct ConvertOptions {
   std::vector<std::pair<std::string, std::string>> input_shapes;  // input name ("" = the only one), sizes
   std::vector<std::string> dynamic;
   bool half = false, external_data = false, no_optimizer = false;
+  bool fold_preprocessing = false, strip_preprocessing = false;
   int64_t samples = 3;
   bool no_verify = false;
   std::optional<double> atol, rtol;

@@ -17,6 +17,7 @@
 #include "io/raise/raise.h"
 #include "layers/graph_layer.h"
 #include "train/model_file.h"
+#include "train/model_preprocessing.h"
 
 namespace dl::app {
 namespace {
@@ -110,6 +111,8 @@ SavedModel load(const std::string& source, const std::string& from, const Conver
   }
   SavedModel saved = to_saved_model(loaded);
   if (!graph_of(saved.model)) set_shapes(saved, shapes);
+  if (settings.strip_preprocessing) strip_preprocessing(saved, source);
+  if (settings.fold_preprocessing) fold_preprocessing(saved, loaded);
   return saved;
 }
 

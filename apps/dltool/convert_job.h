@@ -16,6 +16,7 @@ struct ConvertSettings {
   WriteOptions write;
   std::map<std::string, std::string> input_shapes;  // --input-shape: "x" -> "1x224x224x3"
   std::vector<std::string> dynamic;                 // --dynamic: names of the leading axes of every input
+  bool fold_preprocessing = false, strip_preprocessing = false;
   bool verify = true;
   ParityOptions parity;
   bool force = false, if_newer = false;

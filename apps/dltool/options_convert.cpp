@@ -53,6 +53,9 @@ void conversion_options(Command& command, ConvertOptions* o) {
       .with_choices({"keep", "nchw", "nhwc"});
   command.flag("--half", o->half, "weights as float16 where the format can");
   command.flag("--external-data", o->external_data, "ONNX: weights in a file of their own beside the model");
+  command.flag("--fold-preprocessing", o->fold_preprocessing,
+               "what the run did to its data (rescale, standardize, normalize) becomes layers of the model, and is undone behind it");
+  command.flag("--strip-preprocessing", o->strip_preprocessing, "leave out the Rescaling and Normalization layers at the inputs");
   command.flag("--no-optimizer", o->no_optimizer, "leave the state of the optimizer out");
   command.option(
       "--verify", "N", 1, 10000, [o](int64_t n) { o->samples = n; }, "random samples to prove each result with (default: 3)");

@@ -7,6 +7,7 @@ import os
 import re
 import time
 
+import npy
 import trained
 from cli import CliTest, main
 
@@ -81,6 +82,22 @@ class Targets(CliTest):
         after = self.run_dltool("eval", "tuned", "--json").succeeds().json()
         self.assertLess(after["metrics"]["loss"], before["metrics"]["loss"])
         self.run_dltool("train", "run.yaml", "output=tuned", "--resume", "auto", "training.epochs=4").succeeds()
+
+    def test_fold_and_strip_preprocessing(self):
+        """The exported model takes the columns as they are and gives prices; without its new first layer it is the old one again."""
+        self.run_dltool("export", trained.line() / "run", "a.onnx", "--fold-preprocessing").succeeds()
+        points = [(1.0, 2.0), (-0.5, 0.25)]
+        self.write("in.npz", npy.dumps_npz(point=("<f4", (2, 2), [v for p in points for v in p])))
+        self.run_dltool("predict", "a.onnx", "--inputs", "in.npz", "--outputs", "out.npz").succeeds()
+        (_, _, prices), = npy.load_npz(self.folder / "out.npz").values()
+        for (a, b), price in zip(points, prices, strict=True):
+            self.assertAlmostEqual(price, 50 * a - 30 * b + 1000, delta=1)
+        self.run_dltool("export", trained.line() / "run", "b.ckpt.h5", "--fold-preprocessing").succeeds()
+        self.run_dltool("convert", "b.ckpt.h5", "c.ckpt.h5", "--strip-preprocessing").succeeds()
+        classes = [layer["class"] for layer in self.run_dltool("inspect", "c.ckpt.h5", "--json").json()["layers"]]
+        self.assertEqual(classes, ["Input", "Dense", "Rescaling"])
+        self.run_dltool("convert", "c.ckpt.h5", "d.ckpt.h5", "--strip-preprocessing").fails(2, "no Rescaling or Normalization at its inputs")
+        self.run_dltool("convert", "a.onnx", "d.ckpt.h5", "--fold-preprocessing").fails(2, "needs a checkpoint or the folder of a run")
 
     def test_sizes(self):
         self.write("m.yaml", "inputs: {x: {shape: [null, 3]}}\nlayers: [{LSTM: {units: 2}}]")
