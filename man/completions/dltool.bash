@@ -48,8 +48,8 @@ _dltool() {
     ;;
   export)
     case $previous in
-    --to) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
-    --from) COMPREPLY=($(compgen -W 'onnx keras h5 checkpoint' -- "$current")); return ;;
+    --to) COMPREPLY=($(compgen -W 'onnx keras safetensors h5 tfjs checkpoint' -- "$current")); return ;;
+    --from) COMPREPLY=($(compgen -W 'onnx keras h5 tfjs checkpoint' -- "$current")); return ;;
     --out-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --opset) COMPREPLY=(); return ;;
     --keras-version) COMPREPLY=(); return ;;
@@ -65,14 +65,14 @@ _dltool() {
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='--to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='--to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --fold-preprocessing --strip-preprocessing --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   convert)
     case $previous in
     --glob) COMPREPLY=(); return ;;
     --jobs) COMPREPLY=(); return ;;
-    --to) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
-    --from) COMPREPLY=($(compgen -W 'onnx keras h5 checkpoint' -- "$current")); return ;;
+    --to) COMPREPLY=($(compgen -W 'onnx keras safetensors h5 tfjs checkpoint' -- "$current")); return ;;
+    --from) COMPREPLY=($(compgen -W 'onnx keras h5 tfjs checkpoint' -- "$current")); return ;;
     --out-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --opset) COMPREPLY=(); return ;;
     --keras-version) COMPREPLY=(); return ;;
@@ -88,12 +88,12 @@ _dltool() {
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='--glob --jobs --to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='--glob --jobs --to --from --out-dir --opset --keras-version --dynamic --input-shape --layout --half --external-data --fold-preprocessing --strip-preprocessing --no-optimizer --verify --no-verify --atol --rtol --force --if-newer --lock --manifest --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   inspect)
     case $previous in
     --explain) COMPREPLY=($(compgen -W 'graph passes plan memory' -- "$current")); return ;;
-    --for) COMPREPLY=($(compgen -W 'onnx safetensors checkpoint' -- "$current")); return ;;
+    --for) COMPREPLY=($(compgen -W 'onnx keras safetensors h5 tfjs checkpoint' -- "$current")); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
