@@ -1,5 +1,6 @@
 // Operators that move elements without computing: reshape, transpose, broadcast_to.
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "ops/builders.h"
@@ -127,7 +128,8 @@ const OpDef op_transpose = {
 
 Var transpose(Var x, std::vector<int64_t> perm) {
   for (int64_t& axis : perm) axis = normalize_axis(axis, x.rank(), "transpose");
-  if (std::is_sorted(perm.begin(), perm.end()) && static_cast<int64_t>(perm.size()) == x.rank()) return x;
+  const bool in_order = std::adjacent_find(perm.begin(), perm.end(), std::greater_equal<>()) == perm.end();
+  if (in_order && static_cast<int64_t>(perm.size()) == x.rank()) return x;
   return add_op(op_transpose, {x}, {{"perm", std::move(perm)}});
 }
 

@@ -28,10 +28,24 @@ int64_t limit_of_operand(const Graph& graph, const Node& node, size_t k) {
   return 0;
 }
 
+// "batch", or in a graph that knows no such name the one that all inputs have for their first axis.
+std::string batch_symbol(const Program& program) {
+  std::string first;
+  for (const NamedValue& in : program.inputs) {
+    const Shape& shape = program.graph.type(in.value).shape;
+    for (const Dim d : shape)
+      if (to_string(d) == "batch") return "batch";
+    if (shape.empty() || shape[0].known()) continue;
+    if (!first.empty() && first != to_string(shape[0])) return "batch";
+    first = to_string(shape[0]);
+  }
+  return first.empty() ? "batch" : first;
+}
+
 }  // namespace
 
 Bindings choose_sizes(const Program& program, int64_t batch, int64_t other, std::vector<std::string>* guessed) {
-  Bindings sizes = {{"batch", batch}};
+  Bindings sizes = {{batch_symbol(program), batch}};
   for (const NamedValue& in : program.inputs)
     for (const Dim d : program.graph.type(in.value).shape) {
       if (d.known() || !sizes.try_emplace(to_string(d), other).second) continue;

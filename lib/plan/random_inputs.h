@@ -11,8 +11,8 @@
 
 namespace dl {
 
-// A size for every symbol in the inputs' shapes: `batch` for "batch", `other` for the rest, whose names are put into `guessed`
-// (may be null).
+// A size for every symbol in the inputs' shapes: `batch` for "batch" or, where there is none, the common first axis, `other` for the rest,
+// whose names are put into `guessed` (may be null).
 Bindings choose_sizes(const Program& program, int64_t batch, int64_t other, std::vector<std::string>* guessed = nullptr);
 
 // One tensor per input, the same for the same seed: indices where the Program uses the input as such (see index_limit), else floats

@@ -186,6 +186,7 @@ Dim floor_div(Dim a, int64_t divisor) {
 
 std::optional<Dim> exact_div(Dim a, Dim b) {
   if (a.known() && b.known()) {
+    if (b.value_ == -1) return Dim(0) - a;  // the least number has no quotient: an overflow, told as such
     if (b.value_ == 0 || a.value_ % b.value_ != 0) return std::nullopt;
     return Dim(a.value_ / b.value_);
   }

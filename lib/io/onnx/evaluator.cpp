@@ -4,12 +4,15 @@
 #include <set>
 
 #include "backend/backend.h"
+#include "base/error.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
 #include "plan/session.h"
 
 namespace dl::onnx {
 namespace {
+
+constexpr double kMaxBytes = 0x1p32;
 
 // Nodes that `value` needs, in index order; those with known results are not gone through.
 std::set<uint32_t> ancestors(const Graph& graph, Value value, const std::map<Value, Tensor>& known) {
@@ -46,10 +49,16 @@ std::vector<std::string> GraphEvaluator::missing(const Graph& graph, Value value
 Tensor GraphEvaluator::run(const Graph& graph, Value value, std::map<Value, Tensor>& known) {
   if (const auto found = known.find(value); found != known.end()) return found->second;
   if (const Node& node = graph.node(value); node.op == &op_constant) return node.attrs.tensor("value");
+  const std::set<uint32_t> needed = ancestors(graph, value, known);
+  double bytes = 0;
+  for (const uint32_t n : needed)
+    for (const TensorType& type : graph.node(n).types)
+      bytes += static_cast<double>(size_of(type.dtype)) * static_cast<double>(element_count(known_dims(type.shape)));
+  if (bytes > kMaxBytes) throw FileError("is too large to be computed while the file is read");
   Program program;
   std::vector<Tensor> given;
   std::map<Value, Value> moved;
-  for (const uint32_t n : ancestors(graph, value, known)) {
+  for (const uint32_t n : needed) {
     const Node& node = graph.node(n);
     std::vector<Value> operands;
     for (const Value in : node.inputs) {

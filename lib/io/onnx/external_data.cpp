@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace dl::onnx {
 namespace {
@@ -59,7 +60,7 @@ void ExternalData::fail(const std::string& what) const { throw FileError(place_ 
 
 ExternalData::ExternalData(const std::string& folder, const std::string& location, int64_t offset, int64_t length, int64_t expected,
                            std::string place)
-    : place_(std::move(place)), location_(location.substr(0, 200)), offset_(offset), expected_(expected) {
+    : place_(std::move(place)), location_(safe_for_terminal(location.substr(0, 200))), offset_(offset), expected_(expected) {
   if (folder.empty()) fail("cannot be read: the model is not a file in a folder");
   if (const std::string problem = problem_of(location); !problem.empty()) fail(problem);
   const int directory = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

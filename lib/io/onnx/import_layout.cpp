@@ -14,7 +14,7 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-constexpr int64_t kMaxElements = int64_t{1} << 31;  // of what a few numbers in a file may ask for
+constexpr int64_t kMaxElements = int64_t{1} << 27;  // of what a few numbers in a file may ask for
 
 // ---- Pad
 

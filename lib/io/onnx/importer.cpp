@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/terminal.h"
 #include "io/onnx/evaluator.h"
 #include "io/onnx/tensor_data.h"
 #include "layers/graph_layer.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int64_t kMinOpset = 1, kMaxOpset = 26, kMinIr = 3, kMaxIr = 13;
 constexpr size_t kMaxProblems = 40;
+constexpr double kMaxBytes = 0x1p42;  // of one value
 
 bool is_core(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 std::string domain_key(const std::string& domain) { return is_core(domain) ? "" : domain; }
@@ -28,7 +30,8 @@ std::string place_of(const NodeProto& node, const Scope& scope) {
   if (name.empty())
     for (const std::string& output : node.output())
       if (name.empty()) name = output;
-  return fmt::format("{}node '{}' ({})", scope.place, name.substr(0, 200), node.op_type().substr(0, 100));
+  return fmt::format("{}node '{}' ({})", scope.place, safe_for_terminal(name.substr(0, 200)),
+                     safe_for_terminal(node.op_type().substr(0, 100)));
 }
 
 // The tensors a half precision node computes in float32 come back in the type they had.
@@ -38,6 +41,15 @@ DType half_type(const OnnxValues& inputs) {
     if (type == DType::kFloat16 || type == DType::kBFloat16) return type;
   }
   return DType::kFloat32;
+}
+
+// A few numbers in a file may ask for more elements than there is memory for; that no file with data of its own could.
+void check_size(const OnnxValue& value) {
+  if (!value.var.valid()) return;
+  double bytes = static_cast<double>(size_of(value.var.dtype()));
+  for (const Dim d : value.var.shape())
+    if (d.known()) bytes *= static_cast<double>(d.value());
+  if (bytes > kMaxBytes) throw FileError(fmt::format("its result of shape {} is larger than any memory", to_string(value.var.shape())));
 }
 
 bool is_half(DType type) { return type == DType::kFloat16 || type == DType::kBFloat16; }
@@ -126,7 +138,14 @@ Shape Importer::input_shape(const std::string& name, size_t position, const void
       shape.push_back(dim.dim_value());
       continue;
     }
-    // A name stands for itself; others, and names that would read like arithmetic, get one of their own.
+    // A name stands for itself; others, and names that would read like arithmetic, get one of their own. First axes without a name,
+    // or with one that a converter made up, are taken to be the batch, of one size for all inputs.
+    const bool nameless = dim.dim_param().empty() || dim.dim_param().starts_with("unk__");
+    if (nameless && shape.empty()) {
+      symbols_["batch"] = "batch";
+      shape.push_back(Dim::symbol("batch"));
+      continue;
+    }
     const std::string key = dim.dim_param().empty() ? fmt::format("\n{}\n{}", name, shape.size()) : dim.dim_param();
     auto [symbol, inserted] = symbols_.try_emplace(key);
     if (inserted) {
@@ -312,6 +331,7 @@ void Importer::import_node(const NodeProto& node, Scope& scope) {
       NodeCall call(*this, node, scope, std::move(inputs), opset->second);
       outputs = call_operator(*row, call);
     }
+    for (const OnnxValue& o : outputs) check_size(o);
   } catch (UserError& e) {  // shapes that do not fit, in the words of the graph's operators
     throw FileError(fmt::format("{}: {}", place, e.what()));
   } catch (NeedsInput& e) {
@@ -433,11 +453,17 @@ void Importer::run() {
     if (!problems_.empty()) throw FileError(fmt::format("{}", fmt::join(problems_, "; ")));
     add_outputs();
   } catch (UserError& e) {
-    throw FileError(fmt::format("{}: {}", path_, e.what()));
+    throw FileError(in_file(e.what()));
+  } catch (NeedsInput& e) {
+    throw NeedsInput(e.inputs, in_file(e.what()));
   } catch (FileError& e) {
-    e.add_context(path_);
-    throw;
+    throw FileError(in_file(e.what()));
   }
+}
+
+// Names in a message come from the file.
+std::string Importer::in_file(const std::string& message) const {
+  return path_.empty() ? safe_for_terminal(message) : path_ + ": " + safe_for_terminal(message);
 }
 
 SavedModel Importer::take() {

@@ -125,6 +125,7 @@ class Importer {
 
  private:
   struct Evaluator;
+  std::string in_file(const std::string& message) const;
   void check_opsets();
   void refuse_unknown_operators();
   void add_inputs();

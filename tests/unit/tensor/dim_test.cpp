@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/error.h"
+
 using namespace dl;
 
 TEST_CASE("symbolic sizes are polynomials that compare by value") {
@@ -21,6 +23,8 @@ TEST_CASE("exact division and binding") {
   CHECK(*exact_div(batch * time * Dim(12), time * Dim(4)) == batch * Dim(3));
   CHECK_FALSE(exact_div(batch * Dim(3), 2).has_value());
   CHECK_FALSE(exact_div(7, 0).has_value());
+  CHECK(*exact_div(7, -1) == Dim(-7));
+  CHECK_THROWS_AS(exact_div(INT64_MIN, -1), UserError);
   const Dim steps = floor_div(time * Dim(3) - Dim(2), 4) + Dim(1);
   for (int64_t t = 1; t < 30; ++t) CHECK(steps.bind({{"time", t}}).value() == (3 * t - 2) / 4 + 1);
   CHECK((batch * time).bind({{"time", 5}}) == batch * Dim(5));
