@@ -131,7 +131,10 @@ class Reporter {
     for (const ConvertResult& r : results) {
       const std::string line = dump(result_json(source, r, options_json(options_, settings_, r.target.format)));
       record(line);
-      write_stdout(options_.common.json ? line : result_text(source, r, settings_));
+      if (options_.common.json)
+        write_stdout(line);
+      else if (options_.common.quiet == 0)
+        write_stdout(result_text(source, r, settings_));
     }
   }
 

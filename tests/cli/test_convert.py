@@ -9,7 +9,7 @@ import time
 
 import npy
 import trained
-from cli import CliTest, main
+from cli import DLTOOL, ROOT, CliTest, main
 
 
 class Targets(CliTest):
@@ -173,6 +173,54 @@ class Cron(CliTest):
         self.assertEqual((self.folder / "a.onnx").read_text(), "old")
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["a.keras", "a.onnx"])
         self.run_dltool("convert", "a.keras", "b.onnx", "--half").succeeds()
+
+
+class Timers(CliTest):
+    """The lines of configs/cron do what they say, with /srv and /run/lock in the test's folder."""
+
+    CONFIGS = ROOT / "configs/cron"
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "models/deep").mkdir(parents=True)
+        self.run_dltool("convert", trained.newest_checkpoint(trained.digits()), "models/deep/a.keras").succeeds()
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/dltool").symlink_to(DLTOOL)
+
+    def here(self, text):
+        return text.replace("/srv", str(self.folder)).replace("/run/lock", str(self.folder))
+
+    def check(self, run):
+        run()
+        self.assertTrue((self.folder / "onnx/deep/a.onnx").exists())
+        first = (self.folder / "onnx/manifest.jsonl").read_text()
+        self.assertEqual(json.loads(first)["status"], "converted")
+        run()  # nothing is newer
+        again = (self.folder / "onnx/manifest.jsonl").read_text().removeprefix(first)
+        self.assertEqual(json.loads(again)["status"], "skipped")
+
+    def test_cron(self):
+        lines = [line for line in (self.CONFIGS / "dltool-convert.cron").read_text().splitlines() if line and not line.startswith("#")]
+        job = lines[-1].split(maxsplit=6)
+        self.assertRegex(" ".join(job[:5]), r"^[\d*]+ [\d*]+ [\d*]+ [\d*]+ [\d*]+$")
+        self.assertEqual(job[5], "root")
+        self.assertNotIn("%", job[6])  # cron would make it a line break
+
+        def run():
+            result = self.shell(f"PATH={self.folder}/bin:$PATH; {self.here(job[6])}").succeeds()
+            self.assertEqual(result.stdout + result.stderr, "")  # cron would mail it
+
+        self.check(run)
+
+    def test_systemd(self):
+        service = dict(line.split("=", 1) for line in (self.CONFIGS / "dltool-convert.service").read_text().splitlines() if re.match(r"\w+=", line))
+        self.assertEqual(self.here(service["WorkingDirectory"]), str(self.folder))
+        words = [self.here(word) for word in service["ExecStart"].split()]
+        self.assertEqual(words[0], "dltool")
+        self.check(lambda: self.run_dltool(*words[1:]).succeeds())
+        with open(self.folder / "dltool-convert.lock", "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.run_dltool(*words[1:]).exits(int(service["SuccessExitStatus"]))
 
 
 class Mistakes(CliTest):

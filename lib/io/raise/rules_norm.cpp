@@ -9,12 +9,31 @@ namespace dl::raise {
 
 using SpecNode = spec::Node;
 
+namespace {
+
+// Files must give a scale and an offset; where they are 1 and 0 throughout and nobody's weight by name, the layer has none.
+bool is_filler(const Site& site, Value v, double number, std::initializer_list<const char*> names) {
+  const Tensor& t = site.tensor(v);
+  for (int64_t i = 0; i < t.size(); ++i)
+    if (t.at(i) != number) return false;
+  if (site.op(v) == &op_constant) return true;
+  const std::string& name = site.node(v).attrs.text("name");
+  return std::none_of(names.begin(), names.end(), [&](const char* part) { return name.find(part) != std::string::npos; });
+}
+
+}  // namespace
+
 void rule_batch_normalization(const Site& site, std::vector<Proposal>& proposals) {
   const Value root = site.root();
   if (site.op(root) != &op_batch_norm_infer) return;
+  for (size_t i = 1; i < 5; ++i)
+    if (!site.is_weight(site.operand(root, i))) return;
   const Attrs& attrs = site.node(root).attrs;
   proposals.push_back({"BatchNormalization",
-                       map_of({{"axis", SpecNode::integer(attrs.integer("axis"))}, {"epsilon", SpecNode::real(attrs.real("epsilon"))}}),
+                       map_of({{"axis", SpecNode::integer(attrs.integer("axis"))},
+                               {"epsilon", SpecNode::real(attrs.real("epsilon"))},
+                               {"scale", SpecNode::boolean(!is_filler(site, site.operand(root, 1), 1, {"gamma", "scale", "weight"}))},
+                               {"center", SpecNode::boolean(!is_filler(site, site.operand(root, 2), 0, {"beta", "offset", "bias"}))}}),
                        {site.operand(root, 0)}});
 }
 
