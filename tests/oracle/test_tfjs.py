@@ -330,6 +330,21 @@ def layer_cases():
         yield f"einsum_{k2}", one(L.EinsumDense(equation, out, bias_axes=bias, activation="relu"), shape)
 
 
+def expression_cases():
+    ops = keras.ops
+    x, y = keras.Input((4, 3)), keras.Input((4, 3))
+    for name, value in {
+        "affine": x / 127.5 - 1.0, "reverse": 2.0 - x, "mixed": (x + y) * 0.5 - x * y, "square": x * x + ops.square(y), "power": x ** 3,
+        "relu6": ops.relu6(x + 3.0) * (1.0 / 6.0), "swish": x * ops.sigmoid(1.702 * x), "abs": ops.abs(x) - y, "clip": ops.clip(x, -0.5, 0.8),
+        "limits": ops.maximum(x, 0.25) + ops.minimum(y, 0.1), "larger": ops.maximum(x, y), "tanh": ops.tanh(x) * 0.5,
+        "mean": ops.mean(x, axis=1), "mean_keep": x - ops.mean(x, axis=-1, keepdims=True), "sum": ops.sum(x, axis=[1, 2]), "max": ops.max(x, axis=2),
+        "expand": ops.expand_dims(x, 2) * 2.0, "concat": ops.concatenate([x, y], axis=1), "softmax": ops.softmax(x, axis=-1),
+        "first": x[:, 0], "last": x[:, -1], "part": x[:, 1:3] * 2.0, "steps": x[:, ::2, 1:], "transpose": ops.transpose(x, (0, 2, 1)),
+        "matmul": ops.matmul(x, ops.transpose(y, (0, 2, 1))), "squeeze": ops.squeeze(x[:, :, :1], -1),
+    }.items():
+        yield f"expression_{name}", keras.Model([x, y], [value, y * 1.0])
+
+
 def masked_cases():
     L = layers
     for kind in ["LSTM", "SimpleRNN"]:
@@ -380,9 +395,8 @@ def networks():
     yield "dynamic_time", chain((None, 3), L.Conv1D(4, 3, padding="causal"), L.GRU(3, return_sequences=True), L.GlobalMaxPooling1D(), L.Dense(2))
     yield "dynamic_image", chain((None, None, 3), L.Conv2D(4, 3, padding="same"), L.GlobalAveragePooling2D(), L.Dense(2))
     yield "fixed_batch", keras.Model(*(lambda i: (i, L.Dense(2)(i)))(keras.Input(batch_shape=(3, 4))))
-    for weights in ["MobileNetV2", "MobileNetV3Small"]:
-        if weights == "MobileNetV2":
-            yield weights, keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=7)
+    yield "mobilenet_v2", keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=7)
+    yield "mobilenet_v3", keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.75, weights=None, classes=7)
 
 
 # Layers as dltool's own text, with its initial weights: where Keras's file is not needed to say what is meant.
@@ -427,6 +441,11 @@ class Layers(Case):
 
     def test_layers(self):
         for name, model in layer_cases():
+            with self.subTest(name):
+                self.check(name, model)
+
+    def test_expressions(self):
+        for name, model in expression_cases():
             with self.subTest(name):
                 self.check(name, model)
 
@@ -493,7 +512,7 @@ SCRIPTS = {
 
 
 class Saved(Layers):
-    test_texts = test_layers = test_masks = test_networks = test_shards_and_halves = None
+    test_texts = test_layers = test_masks = test_networks = test_expressions = test_shards_and_halves = None
 
     def inputs_of(self, shapes):
         rng = np.random.default_rng(5)
