@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "base/terminal.h"
@@ -229,7 +230,7 @@ Var Importer::materialise(const OnnxValue& value) {
     }
     return v;
   }
-  DL_CHECK(value.sizes.has_value(), "materialise of a value that is left out");
+  if (!value.sizes) throw FileError("an operand that it needs is left out");
   const Sizes& sizes = *value.sizes;
   if (all_known(sizes.dims)) return constant(g, evaluate(value, ""));
   std::vector<Var> parts;
@@ -334,6 +335,8 @@ void Importer::import_node(const NodeProto& node, Scope& scope) {
     for (const OnnxValue& o : outputs) check_size(o);
   } catch (UserError& e) {  // shapes that do not fit, in the words of the graph's operators
     throw FileError(fmt::format("{}: {}", place, e.what()));
+  } catch (std::out_of_range&) {  // an axis or operand that every such node has
+    throw FileError(fmt::format("{}: its operands are of other ranks than it takes", place));
   } catch (NeedsInput& e) {
     if (!std::string_view(e.what()).starts_with(scope.place + "node ")) e.add_context(place);
     throw;

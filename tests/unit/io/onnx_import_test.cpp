@@ -191,6 +191,12 @@ TEST_CASE("onnx: a graph that is wrong is refused, naming the node") {
       fails_with(model_of({2}, {node("Reshape", {"x", "to"}, {"y"})}, {ints("to", {2}, {int64_t{1} << 62, 8})}), "node 'n_y' (Reshape): "));
   CHECK(fails_with(model_of({2}, {node("Split", {"x"}, {"y", "z", "w"})}), "node 'n_y' (Split): "));
   CHECK(fails_with(model_of({2}, {}), "output 'y' is not defined"));
+  CHECK(fails_with(
+      model_of({2}, {node("Scan", {"x", ""}, {"y"},
+                          attribute("num_scan_inputs", 1) + graph_attribute("body", graph({{}, {}, {value("x", kFloat, {2})}})))}),
+      "an operand that it needs is left out"));
+  CHECK(fails_with(model_of({2, 3, 4}, {node("TensorScatter", {"x", "u", "u"}, {"y"})}, {ints("u", {1}, {0})}, 25),
+                   "node 'n_y' (TensorScatter): "));
   CHECK(fails_with(model(graph({{node("Neg", {"x"}, {"y"})}, {value("x", kFloat, {2})}, {}})), "has no outputs"));
   CHECK(
       fails_with(model(graph({{node("Neg", {"x"}, {"y"})}, {value("x", kFloat, {2}), value("x", kFloat, {2})}, {value("y", kFloat, {2})}})),
