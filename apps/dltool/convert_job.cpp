@@ -296,10 +296,13 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
   }
   for (ConvertResult& result : results) {
     if (result.skipped) continue;
+    const bool last =
+        std::none_of(results.begin() + (&result - results.data()) + 1, results.end(), [](const auto& r) { return !r.skipped; });
     const auto start = std::chrono::steady_clock::now();
     Workspace workspace(result.target.path);
     try {
       write(model, workspace.path(), result.target.format, settings.write);
+      if (last) model.weights.clear(), model.slots.clear();  // a large model is in memory once, not beside what is read back
       if (settings.verify) {
         SavedModel again = read_back(workspace.path(), result.target.format);
         if (holds_weights_only(result.target.format)) again.model = model.model;

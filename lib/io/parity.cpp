@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "backend/backend.h"
 #include "base/error.h"
+#include "io/lending_backend.h"
 #include "layers/build.h"
 #include "plan/random_inputs.h"
 #include "plan/session.h"
@@ -102,10 +102,13 @@ NamedTensors random_inputs(const SavedModel& model, const ParityOptions& options
 
 NamedTensors run_model(const SavedModel& model, const NamedTensors& inputs) {
   const Program program = build_inference_program(model.model);
-  const std::unique_ptr<Backend> backend = make_cpu_backend();
-  Session session(*backend, {});
-  for (const Parameter& p : program.parameters)
-    session.parameters().set(p.name, model.weights.at(p.name).cast(program.graph.type(p.value).dtype));
+  LendingBackend backend;
+  Session session(backend, {});
+  for (const Parameter& p : program.parameters) {
+    const Tensor weight = model.weights.at(p.name).cast(program.graph.type(p.value).dtype);
+    backend.lend(weight);
+    session.parameters().set(p.name, weight);
+  }
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const TensorType& type = program.graph.type(program.inputs[i].value);

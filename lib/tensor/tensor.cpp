@@ -26,11 +26,13 @@ Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)), 
   int64_t bytes = 0;
   if (__builtin_mul_overflow(size_, static_cast<int64_t>(size_of(dtype)), &bytes) || bytes > (int64_t{1} << 46))
     throw FileError("shape " + to_string(dims_) + " has more elements than fit in memory");
-  const size_t rounded = (static_cast<size_t>(bytes) + 63) / 64 * 64 + 64;
-  void* memory = std::aligned_alloc(64, rounded);
+  // Zeros from calloc: pages of a large tensor that are not written to yet take no memory.
+  constexpr size_t kAlignment = 64;
+  const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
+  void* memory = std::calloc(rounded + kAlignment, 1);
   if (!memory) throw EnvError("not enough memory for a tensor of shape " + to_string(dims_) + " (" + std::to_string(bytes) + " bytes)");
-  std::memset(memory, 0, rounded);
-  data_ = std::shared_ptr<std::byte>(static_cast<std::byte*>(memory), std::free);
+  const size_t beyond = reinterpret_cast<uintptr_t>(memory) % kAlignment;
+  data_ = std::shared_ptr<std::byte>(static_cast<std::byte*>(memory) + (kAlignment - beyond), [memory](std::byte*) { std::free(memory); });
 }
 
 namespace {

@@ -4,12 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "io/onnx/export_emitter.h"
 #include "io/onnx/export_file.h"
 #include "io/onnx/export_prepare.h"
+#include "io/onnx/test_pairs.h"
 #include "layers/build.h"
 
 namespace dl {
@@ -18,46 +18,6 @@ namespace {
 using namespace onnx_export;
 
 constexpr double kHalfMax = 65504;
-
-std::string base64(const void* bytes, size_t size) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto* in = static_cast<const uint8_t*>(bytes);
-  std::string out;
-  for (size_t i = 0; i < size; i += 3) {
-    const size_t left = std::min<size_t>(size - i, 3);
-    uint32_t word = uint32_t{in[i]} << 16;
-    if (left > 1) word |= uint32_t{in[i + 1]} << 8;
-    if (left > 2) word |= in[i + 2];
-    for (size_t k = 0; k < 4; ++k) out += k <= left ? kDigits[word >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-nlohmann::ordered_json to_json(const NamedTensors& tensors) {
-  nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const auto& [name, tensor] : tensors)
-    object[name] = {{"dtype", name_of(tensor.dtype())}, {"dims", tensor.dims()}, {"data", base64(tensor.raw(), tensor.bytes())}};
-  return object;
-}
-
-// As many of the pairs as fit, "" for none.
-std::string test_text(const std::vector<TestPair>& tests) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  std::string text;
-  for (const TestPair& test : tests) {
-    size_t bytes = 0;
-    for (const NamedTensors* side : {&test.inputs, &test.outputs})
-      for (const auto& [name, tensor] : *side) bytes += tensor.bytes();
-    if (bytes >= kOnnxTestBytes) continue;
-    list.push_back({{"inputs", to_json(test.inputs)}, {"outputs", to_json(test.outputs)}});
-    std::string longer = list.dump();
-    if (longer.size() < kOnnxTestBytes)
-      text = std::move(longer);
-    else
-      list.erase(list.size() - 1);
-  }
-  return text;
-}
 
 void check_half(const std::map<std::string, Tensor>& weights, std::vector<std::string>& problems) {
   for (const auto& [name, tensor] : weights) {

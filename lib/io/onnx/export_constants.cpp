@@ -124,6 +124,16 @@ Tensor move_elements(const Node& node, const std::vector<Tensor>& in) {
   return concatenated(in, static_cast<size_t>(node.attrs.integer("axis")), dims);
 }
 
+// Numbers of 8 bits on their way back to floats: folded they would take four times the room.
+bool restores_quantized(const Node& node, const Graph& graph) {
+  if (node.op != &op_mul) return false;
+  Value v = node.inputs[0];
+  if (graph.node(v).op == &op_sub) v = graph.node(v).inputs[0];
+  if (graph.node(v).op != &op_cast) return false;
+  const DType type = graph.type(graph.node(v).inputs[0]).dtype;
+  return type == DType::kInt8 || type == DType::kUInt8;
+}
+
 }  // namespace
 
 Tensor transposed(const Tensor& x, const std::vector<int64_t>& perm) {
@@ -139,13 +149,23 @@ Tensor transposed(const Tensor& x, const std::vector<int64_t>& perm) {
 Constants::Constants(const Program& program, const std::map<std::string, Tensor>& weights) : program_(program), weights_(weights) {
   const Graph& graph = program.graph;
   static_.assign(graph.size(), 0);
+  // The weights of recurrent layers are rearranged, so they are folded whatever they come from.
+  std::set<uint32_t> folded;
+  for (uint32_t n = 0; n < graph.size(); ++n) {
+    const Node& node = graph.node(n);
+    if (node.op != &op_lstm && node.op != &op_gru) continue;
+    for (size_t i = 1; i < std::min<size_t>(node.inputs.size(), 4); ++i)
+      for (uint32_t source : nodes_of(node.inputs[i])) folded.insert(source);
+  }
   for (uint32_t n = 0; n < graph.size(); ++n) {
     const Node& node = graph.node(n);
     if (node.op == &op_parameter || node.op == &op_constant) {
       static_[n] = 1;
       continue;
     }
-    if (node.op == &op_input || node.op->kind == OpKind::kRandom || !shapes_known(node) || !attrs_known(node)) continue;
+    if (node.op == &op_input || node.op->kind == OpKind::kRandom || !shapes_known(node) || !attrs_known(node) ||
+        restores_quantized(node, graph))
+      continue;
     static_[n] = std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value v) { return static_[v.node] != 0; }) && !grows(node, graph);
   }
 }

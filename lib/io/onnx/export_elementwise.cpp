@@ -12,7 +12,7 @@ namespace {
 
 void named(Emitter& e, const Node& node, Value self, const char* name) {
   Names operands;
-  for (Value v : node.inputs) operands.push_back(e.use(v));
+  for (size_t i = 0; i < node.inputs.size(); ++i) operands.push_back(e.use(unspread_operand(e, node, i)));
   e.result(self, e.op(name, std::move(operands)));
 }
 
@@ -41,6 +41,7 @@ struct Clipped {
 std::optional<Clipped> clipped(const Emitter& e, Value v) {
   const auto outer = with_number(e, v, op_minimum);
   if (!outer) return std::nullopt;
+  if (e.is(outer->x, op_relu) && outer->number >= 0) return Clipped{e.node(outer->x).inputs[0], 0, outer->number};
   const auto inner = with_number(e, outer->x, op_maximum);
   if (!inner || inner->number > outer->number) return std::nullopt;
   return Clipped{inner->x, inner->number, outer->number};
@@ -83,10 +84,6 @@ void emit_div(Emitter& e, const Node& node, Value self) {
   named(e, node, self, "Div");
 }
 
-void emit_add(Emitter& e, const Node& node, Value self) {
-  if (!emit_with_bias(e, node, self)) named(e, node, self, "Add");
-}
-
 // alpha expm1(min(x, 0)); alpha, or nullopt.
 std::optional<double> exponential_part(const Emitter& e, Value v, Value x) {
   double alpha = 1;
@@ -98,9 +95,39 @@ std::optional<double> exponential_part(const Emitter& e, Value v, Value x) {
   return same ? std::optional(alpha) : std::nullopt;
 }
 
+// relu(x) + alpha expm1(min(x, 0))
+bool emit_elu_sum(Emitter& e, const Node& add, Value self) {
+  for (size_t i = 0; i < 2; ++i) {
+    if (!e.is(add.inputs[i], op_relu)) continue;
+    const Value x = e.node(add.inputs[i]).inputs[0];
+    const auto alpha = exponential_part(e, add.inputs[1 - i], x);
+    if (!alpha || e.shape(self) != e.shape(x)) continue;
+    e.result(self, e.op("Elu", {e.use(x)}, {{"alpha", real(*alpha)}}));
+    return true;
+  }
+  return false;
+}
+
+void emit_add(Emitter& e, const Node& node, Value self) {
+  if (!emit_with_bias(e, node, self) && !emit_elu_sum(e, node, self)) named(e, node, self, "Add");
+}
+
 std::optional<double> slope(const Emitter& e, Value v, Value x) {
   const auto product = with_number(e, v, op_mul);
   return product && product->x == x ? std::optional(product->number) : std::nullopt;
+}
+
+// x times weights: the negative side of PRelu.
+bool emit_slopes(Emitter& e, Value product, Value x, Value self) {
+  if (!e.is(product, op_mul)) return false;
+  const Node& node = e.node(product);
+  for (size_t i = 0; i < 2; ++i) {
+    const Value slopes = unspread_operand(e, node, i);
+    if (!(node.inputs[1 - i] == x) || !e.is_static(slopes) || e.shape(product) != e.shape(x)) continue;
+    e.result(self, e.op("PRelu", {e.use(x), e.use(slopes)}));
+    return true;
+  }
+  return false;
 }
 
 bool emit_rectifier(Emitter& e, const Node& node, Value self) {
@@ -117,7 +144,7 @@ bool emit_rectifier(Emitter& e, const Node& node, Value self) {
     e.result(self, e.op("LeakyRelu", {e.use(x)}, {{"alpha", real(*alpha)}}));
     return true;
   }
-  return false;
+  return emit_slopes(e, other, x, self);
 }
 
 void emit_select(Emitter& e, const Node& node, Value self) {
@@ -214,7 +241,12 @@ void emit_relu_grad(Emitter& e, const Node& node, Value self) {
   e.result(self, t.where(e.op("Greater", {e.use(node.inputs[0]), t.k(0)}), e.use(node.inputs[1]), t.k(0)));
 }
 
+void emit_mul(Emitter& e, const Node& node, Value self) {
+  if (!emit_dequantize(e, node, self)) named(e, node, self, "Mul");
+}
+
 void emit_cast(Emitter& e, const Node& node, Value self) {
+  if (emit_quantize(e, node, self)) return;
   const DType from = e.stored(e.type(node.inputs[0]).dtype), to = e.stored(e.type(self).dtype);
   const std::string x = e.use(node.inputs[0]);
   e.result(self, from == to ? x : e.op("Cast", {x}, {{"to", int64_t{onnx_type(to)}}}));
@@ -224,6 +256,7 @@ void emit_cast(Emitter& e, const Node& node, Value self) {
 const std::vector<Row> kRows = {
     {&op_add, emit_add},
     {&op_sub, emit_sub},
+    {&op_mul, emit_mul},
     {&op_div, emit_div},
     {&op_equal, emit_equal},
     {&op_minimum, emit_minimum},
@@ -247,6 +280,14 @@ const std::vector<Row> kRows = {
 };
 
 }  // namespace
+
+Value unspread_operand(const Emitter& e, const Node& node, size_t i) {
+  const Value v = node.inputs[i];
+  if (!e.is(v, op_broadcast_to)) return v;
+  for (size_t k = 0; k < node.inputs.size(); ++k)
+    if (k != i && e.shape(node.inputs[k]) == node.types[0].shape) return e.node(v).inputs[0];
+  return v;
+}
 
 std::span<const Row> elementwise_rows() { return kRows; }
 

@@ -119,9 +119,13 @@ DType Emitter::stored(DType type) const {
 // ---- constants
 
 std::optional<double> Emitter::number(Value v) const {
-  while (is(v, op_reshape) || is(v, op_broadcast_to) || is(v, op_cast)) {
+  while (is(v, op_reshape) || is(v, op_broadcast_to) || is(v, op_slice) || is(v, op_cast)) {
     if (is(v, op_cast) && !is_float(type(v).dtype)) return std::nullopt;
     v = node(v).inputs[0];
+  }
+  if (is(v, op_parameter)) {  // such as the bounds of an imported Clip
+    const bool one = all_known(shape(v)) && element_count(shape(v)) == Dim(1);
+    return one ? std::optional(constants_.evaluate(v).at(0)) : std::nullopt;
   }
   if (!is(v, op_constant)) return std::nullopt;
   const Tensor& value = node(v).attrs.tensor("value");
@@ -234,8 +238,11 @@ void Emitter::emit(uint32_t n, std::vector<std::string>& problems) {
   } catch (const Failure& failure) {
     why = failure.why;
   }
-  if (!why.empty())
-    problems.push_back(fmt::format("{}{}: {}", scope_.empty() ? "" : fmt::format("layer '{}', ", scope_), node.op->name, why));
+  if (why.empty()) return;
+  // What stands before it may have problems of its own.
+  for (Value v : node.inputs)
+    if (!is_static(v)) needed_.insert(v);
+  problems.push_back(fmt::format("{}{}: {}", scope_.empty() ? "" : fmt::format("layer '{}', ", scope_), node.op->name, why));
 }
 
 void Emitter::emit_inputs(OnnxGraph& result) {

@@ -23,8 +23,12 @@ void emit_top_k(Emitter& e, const Node& node, Value self) {
   for (uint32_t k = 0; k < 2; ++k) e.result({self.node, k}, out[k]);
 }
 
+Value indices_of(const Emitter& e, const Node& node) {
+  return unwrapped_indices(e, node.inputs[1], e.shape(node.inputs[0])[static_cast<size_t>(node.attrs.integer("axis"))]);
+}
+
 void emit_gather_elements(Emitter& e, const Node& node, Value self) {
-  e.result(self, e.op("GatherElements", {e.use(node.inputs[0]), e.use(node.inputs[1])}, {{"axis", node.attrs.integer("axis")}}));
+  e.result(self, e.op("GatherElements", {e.use(node.inputs[0]), e.use(indices_of(e, node))}, {{"axis", node.attrs.integer("axis")}}));
 }
 
 Scatter mode_of(const Node& node) { return static_cast<Scatter>(node.attrs.integer("mode")); }
@@ -33,7 +37,7 @@ void emit_scatter_elements(Emitter& e, const Node& node, Value self) {
   static constexpr const char* kReductions[] = {"none", "add", "mul", "max", "min"};
   NodeAttrs attrs = {{"axis", node.attrs.integer("axis")}};
   if (mode_of(node) != Scatter::kReplace) attrs.emplace_back("reduction", std::string(kReductions[node.attrs.integer("mode")]));
-  e.result(self, e.op("ScatterElements", {e.use(node.inputs[0]), e.use(node.inputs[1]), e.use(node.inputs[2])}, std::move(attrs)));
+  e.result(self, e.op("ScatterElements", {e.use(node.inputs[0]), e.use(indices_of(e, node)), e.use(node.inputs[2])}, std::move(attrs)));
 }
 
 std::string refuse_scatter_elements(const RefuseCall& call) {

@@ -40,6 +40,13 @@ bool moves_only_ones(const Shape& shape, const Ints& perm) {
   return std::is_sorted(rest.begin(), rest.end());
 }
 
+// Does a Reshape to these sizes need no more than numbers, with one of them open?
+bool is_plain_reshape(const Shape& from, const Shape& to) {
+  int open = 0;
+  for (size_t i = 0; i < to.size(); ++i) open += !to[i].known() && !(i < from.size() && from[i] == to[i]);
+  return open <= 1;
+}
+
 Var permute(Var x, Ints perm) {
   Graph& graph = *x.graph;
   while (graph.node(x.value).op == &op_transpose) {
@@ -48,8 +55,8 @@ Var permute(Var x, Ints perm) {
     x.value = node.inputs[0];
   }
   if (std::is_sorted(perm.begin(), perm.end())) return x;
-  if (!moves_only_ones(x.shape(), perm)) return transpose(x, perm);
   const Shape shape = permuted(x.shape(), perm);
+  if (!moves_only_ones(x.shape(), perm) || !is_plain_reshape(x.shape(), shape)) return transpose(x, perm);
   while (graph.node(x.value).op == &op_reshape) x.value = graph.node(x.value).inputs[0];
   return reshape(x, shape);
 }
@@ -82,10 +89,7 @@ bool is_channels_first(const Program& program) {
 class LayoutPass {
  public:
   LayoutPass(const Program& program, Layout layout)
-      : old_(program.graph),
-        program_(program),
-        first_inputs_(layout == Layout::kNchw && !is_channels_first(program)),
-        last_inputs_(layout == Layout::kNhwc && is_channels_first(program)) {}
+      : old_(program.graph), program_(program), layout_(layout), channels_first_(is_channels_first(program)) {}
 
   Program run() {
     forms_.resize(old_.size());
@@ -132,12 +136,22 @@ class LayoutPass {
     wide.insert(wide.end(), shape(v).begin(), shape(v).end());
     return permute(reshape(plain(v), wide), to_first(rank));
   }
-  Var output(Value v) {
-    if (shape(v).size() != 4) return plain(v);
-    if (first_inputs_) return first(v);
-    return last_inputs_ ? permute(plain(v), to_first_inverse()) : plain(v);
+  bool turns(Value v, const Ints& perm) const {
+    const Node& node = old_.node(v);
+    return node.op == &op_transpose && node.attrs.integers("perm") == perm;
   }
-  static Ints to_first_inverse() { return to_last(4); }
+  // Images come channels-first in such a program, but for inputs that are turned at once and outputs that were.
+  bool is_first_input(Value v) const {
+    for (uint32_t n = 0; n < old_.size(); ++n)
+      if (turns({n, 0}, to_first(4)) && old_.node(n).inputs[0] == v) return false;
+    return channels_first_;
+  }
+  Var output(Value v) {
+    if (shape(v).size() != 4 || layout_ == Layout::kKeep) return plain(v);
+    const bool is_first = channels_first_ && !turns(v, to_last(4)), wants_first = layout_ == Layout::kNchw;
+    if (is_first == wants_first) return plain(v);
+    return wants_first ? first(v) : permute(plain(v), to_last(4));
+  }
 
   void set_first(uint32_t n, Var y) { forms_[n] = {{Var{}, y, true}}; }
   void set_plain(uint32_t n, Var y) { forms_[n] = {{y, Var{}, false}}; }
@@ -158,11 +172,12 @@ class LayoutPass {
     const std::string& name = node.attrs.text("name");
     const TensorType& type = node.types[0];
     const bool image = type.shape.size() == 4;
-    const Ints perm = first_inputs_ ? to_first(4) : to_last(4);
-    const bool other = image && (first_inputs_ || last_inputs_);
+    const bool is_first = image && is_first_input({n, 0}), wants_first = layout_ == Layout::kNchw;
+    const bool other = image && layout_ != Layout::kKeep && is_first != wants_first;
+    const Ints perm = wants_first ? to_first(4) : to_last(4);
     const Var x = dl::input(result_.graph, name, {type.dtype, other ? permuted(type.shape, perm) : type.shape});
     inputs_[{n, 0}] = x.value;
-    if (other && first_inputs_)
+    if (other && wants_first)
       set_first(n, x);
     else
       set_plain(n, other ? permute(x, to_first(4)) : x);
@@ -302,7 +317,8 @@ class LayoutPass {
   Program result_;
   std::vector<std::vector<Forms>> forms_;  // by node and output
   std::map<Value, Value> inputs_;
-  bool first_inputs_, last_inputs_;
+  Layout layout_;
+  bool channels_first_;
 };
 
 }  // namespace

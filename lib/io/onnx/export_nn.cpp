@@ -73,6 +73,7 @@ void emit_convolution(Emitter& e, const Node& node, Value self) { e.result(self,
 
 // The elements of a constant that has one per element of `axis` of `to`, or one in all: as a vector.
 std::string vector_along(Emitter& e, Value v, const Shape& to, size_t axis) {
+  while (e.is(v, op_broadcast_to)) v = e.node(v).inputs[0];
   if (!e.is_static(v) || !to[axis].known()) return "";
   const Shape& shape = e.shape(v);
   for (size_t i = 0; i < shape.size(); ++i)

@@ -39,6 +39,14 @@ bool emit_mean(Emitter& emitter, const Node& div, Value self);                //
 bool emit_bidirectional(Emitter& emitter, const Node& concat, Value self);    // LSTM, GRU of both directions
 bool emit_natural_sequence(Emitter& emitter, const Node& slice, Value self);  // a reversed layer's sequence, reversed again
 bool emit_resize(Emitter& emitter, const Node& reshape, Value self);          // repeated rows and columns
+bool emit_recurrent_form(Emitter& emitter, Value self);                       // results of LSTM and GRU as ONNX has them
+bool emit_quantize(Emitter& emitter, const Node& cast, Value self);           // QuantizeLinear
+bool emit_dequantize(Emitter& emitter, const Node& mul, Value self);          // DequantizeLinear
+
+// Indices of an axis of `size` without what makes negative ones count from the end, which ONNX's operators do themselves.
+Value unwrapped_indices(const Emitter& emitter, Value indices, Dim size);
+// An operand without its broadcast, where the others broadcast it all the same.
+Value unspread_operand(const Emitter& emitter, const Node& node, size_t i);
 
 // reshape(broadcast_to(reshape(x))) that repeats every element along an axis, as UpSampling2D makes it.
 struct Repeat {

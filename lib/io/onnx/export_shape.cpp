@@ -48,13 +48,16 @@ std::optional<Ints> reshape_operand(const Shape& from, const Shape& to, bool& ha
 }
 
 void emit_reshape(Emitter& e, const Node& node, Value self) {
-  if (emit_resize(e, node, self)) return;
+  if (emit_recurrent_form(e, self) || emit_resize(e, node, self)) return;
   const Value x = node.inputs[0];
   const Shape &from = e.shape(x), &to = e.shape(self);
   if (from == to) return e.result(self, e.use(x));
+  if (e.is(x, op_reshape) && e.shape(e.node(x).inputs[0]) == to) return e.result(self, e.use(e.node(x).inputs[0]));
+  const bool flattens = to.size() == 2 && from[0] == to[0];
+  if (flattens && from.size() > 3) return e.result(self, e.op("Flatten", {e.use(x)}, {{"axis", int64_t{1}}}));
   if (const auto axes = inserted_ones(from, to)) return e.result(self, e.op("Unsqueeze", {e.use(x), e.ints(*axes, "axes")}));
   if (const auto axes = inserted_ones(to, from)) return e.result(self, e.op("Squeeze", {e.use(x), e.ints(*axes, "axes")}));
-  if (to.size() == 2 && from.size() > 2 && from[0] == to[0]) return e.result(self, e.op("Flatten", {e.use(x)}, {{"axis", int64_t{1}}}));
+  if (flattens && from.size() > 2) return e.result(self, e.op("Flatten", {e.use(x)}, {{"axis", int64_t{1}}}));
   bool has_zero = false;
   const auto operand = reshape_operand(from, to, has_zero);
   NodeAttrs attrs;
@@ -64,6 +67,7 @@ void emit_reshape(Emitter& e, const Node& node, Value self) {
 }
 
 void emit_transpose(Emitter& e, const Node& node, Value self) {
+  if (emit_recurrent_form(e, self)) return;
   e.result(self, e.use_permuted(node.inputs[0], node.attrs.integers("perm")));
 }
 
@@ -147,14 +151,16 @@ std::string refuse_pad(const RefuseCall& call) {
 }
 
 void emit_concat(Emitter& e, const Node& node, Value self) {
-  if (emit_bidirectional(e, node, self)) return;
+  if (emit_recurrent_form(e, self) || emit_bidirectional(e, node, self)) return;
   Names operands;
   for (Value v : node.inputs) operands.push_back(e.use(v));
   e.result(self, e.op("Concat", std::move(operands), {{"axis", node.attrs.integer("axis")}}));
 }
 
 void emit_gather(Emitter& e, const Node& node, Value self) {
-  e.result(self, e.op("Gather", {e.use(node.inputs[0]), e.use(node.inputs[1])}, {{"axis", node.attrs.integer("axis")}}));
+  const int64_t axis = node.attrs.integer("axis");
+  const Value indices = unwrapped_indices(e, node.inputs[1], e.shape(node.inputs[0])[static_cast<size_t>(axis)]);
+  e.result(self, e.op("Gather", {e.use(node.inputs[0]), e.use(indices)}, {{"axis", axis}}));
 }
 
 // ScatterND into zeros: the index axes come first in the updates.
@@ -209,6 +215,17 @@ const std::vector<Row> kRows = {
 };
 
 }  // namespace
+
+Value unwrapped_indices(const Emitter& e, Value indices, Dim size) {
+  if (!e.is(indices, op_select)) return indices;
+  const Value negative = e.node(indices).inputs[0], moved = e.node(indices).inputs[1], given = e.node(indices).inputs[2];
+  if (!e.is(negative, op_less) || !(e.node(negative).inputs[0] == given) || e.number(e.node(negative).inputs[1]) != 0) return indices;
+  if (!e.is(moved, op_add) || !(e.node(moved).inputs[0] == given)) return indices;
+  const Value by = e.node(moved).inputs[1];
+  const bool fits = e.is(by, op_size_of) ? e.node(by).attrs.shape("size") == Shape{size}
+                                         : size.known() && e.number(by) == static_cast<double>(size.value());
+  return fits ? given : indices;
+}
 
 std::optional<Repeat> repeat_of(const Graph& graph, Value v) {
   if (graph.node(v).op != &op_reshape) return std::nullopt;

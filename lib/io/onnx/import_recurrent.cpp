@@ -1,6 +1,7 @@
-// RNN, GRU and LSTM. The usual forms are the graph's own operators (Keras's gate orders); the others, with clipping, peepholes, odd
-// activations or sequence lengths, are written out step by step, which needs a known number of steps.
+// RNN, GRU and LSTM. The usual forms are the graph's own operators (Keras's gate orders; sequence lengths are masks); the others, with
+// clipping, peepholes or odd activations, are written out step by step, which needs a known number of steps.
 #include <algorithm>
+#include <optional>
 
 #include "io/onnx/importer.h"
 #include "io/onnx/windows.h"
@@ -30,6 +31,22 @@ Var apply(NodeCall& call, const Function& f, Var x) {
   if (f.name == "Softsign") return x / (abs(x) + 1.0);
   if (f.name == "Softplus") return softplus(x);
   call.fail("the activation '" + f.name.substr(0, 40) + "' is not known");
+}
+
+// The same function as an activation of the graph's lstm and gru, "" where there is none.
+std::string own_name(const Function& f) {
+  const auto is = [](double value, float wanted) { return static_cast<float>(value) == wanted; };
+  if (f.name == "Sigmoid") return "sigmoid";
+  if (f.name == "Tanh") return "tanh";
+  if (f.name == "Relu") return "relu";
+  if (f.name == "Softsign") return "softsign";
+  if (f.name == "Softplus") return "softplus";
+  if (f.name == "Affine" && is(f.alpha, 1) && is(f.beta, 0)) return "linear";
+  if (f.name == "Elu" && is(f.alpha, 1)) return "elu";
+  if (f.name == "LeakyRelu" && is(f.alpha, 0.2F)) return "leaky_relu";
+  if (f.name == "HardSigmoid" && is(f.alpha, 1.0F / 6) && is(f.beta, 0.5F)) return "hard_sigmoid";
+  if (f.name == "HardSigmoid" && is(f.alpha, 0.2F) && is(f.beta, 0.5F)) return "hard_sigmoid_v2";
+  return "";
 }
 
 // What all three have in common. X is [time, batch, in] from here on.
@@ -98,11 +115,21 @@ struct Cell {
   Var limit(Var v) const { return clip_at > 0 ? clip(v, -clip_at, clip_at) : v; }
   // Gate k of [.., gates * units].
   Var gate(Var v, int64_t k) const { return slice_axis(v, -1, k * units, units); }
-  bool plain(int64_t d, const std::vector<std::string>& usual) const {
-    if (lengths.valid() || clip_at > 0 || coupled) return false;
-    for (size_t k = 0; k < functions; ++k)
-      if (function(d, k).name != usual[k]) return false;
-    return true;
+  // The activations of the graph's own operators: of the gates, of the rest. Nullopt where these have no such form.
+  struct Names {
+    std::string gates, rest;
+  };
+  std::optional<Names> plain(int64_t d) const {
+    if (clip_at > 0 || coupled) return std::nullopt;
+    Names result{own_name(function(d, 0)), own_name(function(d, 1))};
+    for (size_t k = 2; k < functions; ++k)
+      if (own_name(function(d, k)) != result.rest) return std::nullopt;
+    return result.gates.empty() || result.rest.empty() ? std::nullopt : std::optional(result);
+  }
+  // bool [batch, time]; invalid where every sequence is whole.
+  Var mask() const {
+    if (!lengths.valid()) return {};
+    return less(iota(graph(), DType::kInt64, {Dim(1), x.dim(0)}, 1), expand_dims(lengths, 1));
   }
 };
 
@@ -135,11 +162,12 @@ Direction unroll(const Cell& cell, int64_t d, Var projected, std::vector<Var> st
   return {concat(outputs, 0), state};
 }
 
-// The graph's own operator gives a reversed sequence in the order walked.
+// The graph's own operator gives a reversed sequence in the order walked, and behind the end of a sequence its last state.
 Direction from_keras(const Cell& cell, int64_t d, const Recurrent& result) {
-  Var y = transpose(result.sequence, {1, 0, 2});
-  if (cell.is_reversed(d)) y = reverse(y, 0);
-  return {y, result.state};
+  Var y = result.sequence;
+  if (cell.is_reversed(d)) y = reverse(y, 1);
+  if (const Var mask = cell.mask(); mask.valid()) y = select(expand_dims(mask, 2), y, 0.0);
+  return {transpose(y, {1, 0, 2}), result.state};
 }
 
 // Columns of gates in another order: [.., gates * units].
@@ -203,13 +231,13 @@ OnnxValues import_gru(NodeCall& call) {
   for (int64_t d = 0; d < cell.directions; ++d) {
     const Bias bias = bias_of(cell, d);
     const Var r = kernel(cell, 2, d);
-    if (cell.plain(d, {"Sigmoid", "Tanh"})) {
+    if (const auto names = cell.plain(d)) {
       Var joint;
       if (bias.input.valid())
         joint = cell.linear_before_reset ? concat({expand_dims(bias.input, 0), expand_dims(bias.recurrent, 0)}, 0) : sum_of_bias(bias);
       results.push_back(from_keras(cell, d,
-                                   gru(transpose(cell.x, {1, 0, 2}), kernel(cell, 1, d), r, joint, cell.start(5, d), Var(), "tanh",
-                                       "sigmoid", cell.linear_before_reset, cell.is_reversed(d))));
+                                   gru(transpose(cell.x, {1, 0, 2}), kernel(cell, 1, d), r, joint, cell.start(5, d), cell.mask(),
+                                       names->rest, names->gates, cell.linear_before_reset, cell.is_reversed(d))));
       continue;
     }
     const Var recurrent_bias = bias.recurrent;
@@ -239,11 +267,11 @@ OnnxValues import_lstm(NodeCall& call) {
   for (int64_t d = 0; d < cell.directions; ++d) {
     const Bias bias = bias_of(cell, d);
     const Var r = kernel(cell, 2, d), total = sum_of_bias(bias);
-    if (cell.plain(d, {"Sigmoid", "Tanh", "Tanh"}) && !call.has(7)) {
+    if (const auto names = cell.plain(d); names && !call.has(7)) {
       results.push_back(from_keras(cell, d,
                                    lstm(transpose(cell.x, {1, 0, 2}), reorder(cell, kernel(cell, 1, d), order), reorder(cell, r, order),
-                                        total.valid() ? reorder(cell, total, order) : Var(), cell.start(5, d), cell.start(6, d), Var(),
-                                        "tanh", "sigmoid", cell.is_reversed(d))));
+                                        total.valid() ? reorder(cell, total, order) : Var(), cell.start(5, d), cell.start(6, d),
+                                        cell.mask(), names->rest, names->gates, cell.is_reversed(d))));
       continue;
     }
     const Var peepholes = call.has(7) ? cell.row(7, d) : Var();  // i o f

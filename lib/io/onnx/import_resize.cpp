@@ -253,9 +253,28 @@ std::vector<AxisPlan> plan_axes(NodeCall& call, Var x, const std::vector<int64_t
   return plans;
 }
 
+// Does the nearest element come down to repeating each one, whatever the sizes?
+bool repeats(const Method& m, const Reals& scales) {
+  const bool floor = m.coordinates == "asymmetric" && m.nearest == "floor";
+  const bool center = m.coordinates == "half_pixel" && m.nearest.starts_with("round_prefer");
+  const bool whole = std::all_of(scales.begin(), scales.end(), [](double s) { return s >= 1 && s == std::floor(s) && s <= 1 << 20; });
+  return m.mode == "nearest" && (floor || center) && whole;
+}
+
+Var repeat(Var x, int64_t axis, int64_t times) {
+  Shape wide = x.shape(), merged = x.shape();
+  wide.insert(wide.begin() + axis + 1, Dim(times));
+  merged[static_cast<size_t>(axis)] = merged[static_cast<size_t>(axis)] * Dim(times);
+  return reshape(broadcast_to(expand_dims(x, axis + 1), wide), merged);
+}
+
 OnnxValues resize_by_scales(NodeCall& call, Var x, std::vector<int64_t> axes, Reals scales, const Method& m) {
   check_scales(call, scales, axes.size());
   drop_unchanged(axes, scales);
+  if (repeats(m, scales)) {
+    for (size_t i = 0; i < axes.size(); ++i) x = repeat(x, axes[i], static_cast<int64_t>(scales[i]));
+    return {x};
+  }
   std::vector<AxisPlan> plans = plan_axes(call, x, axes);
   for (size_t i = 0; i < axes.size(); ++i) plans[i].scale = scales[i], plans[i].out = scaled_size(call, plans[i].in, scales[i]);
   return {resize(call, x, axes, plans, m)};

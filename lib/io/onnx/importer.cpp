@@ -19,6 +19,13 @@
 namespace dl::onnx {
 namespace {
 
+// Where external data may lie, "" for nowhere.
+std::string folder_of(const std::string& path) {
+  if (path.empty()) return "";
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
 constexpr int64_t kMinOpset = 1, kMaxOpset = 26, kMinIr = 3, kMaxIr = 13;
 constexpr size_t kMaxProblems = 40;
 constexpr double kMaxBytes = 0x1p42;  // of one value
@@ -196,21 +203,18 @@ void Importer::add_initializers(GraphProto& graph, Scope& scope, bool outer) {
       throw FileError(fmt::format("{}initialiser '{}' has no name of its own", scope.place, name.substr(0, 200)));
     OnnxValue value;
     int32_t narrow = 0;
-    Tensor tensor = decode(proto, fmt::format("{}initialiser '{}'", scope.place, name.substr(0, 200)), &narrow);
+    const std::string place = fmt::format("{}initialiser '{}'", scope.place, name.substr(0, 200));
+    // Those of a subgraph are read each time it is run.
+    Tensor tensor = outer ? take_tensor(proto, folder_of(path_), place, &narrow) : decode(proto, place, &narrow);
     const bool weight = outer && is_float(tensor.dtype()) && narrow == 0;
     value.initial = std::make_shared<Initial>(Initial{weight ? name : "", std::move(tensor)});
     value.narrow = narrow;
     scope.values.emplace(name, std::move(value));
-    if (outer) {  // its bytes are in the tensor now
-      delete proto.release_raw_data();
-      proto.mutable_float_data()->Resize(0, 0);
-    }
   }
 }
 
 Tensor Importer::decode(const TensorProto& proto, const std::string& name, int32_t* narrow) {
-  const std::string folder = path_.empty() ? "" : std::filesystem::path(path_).parent_path().string();
-  return decode_tensor(proto, path_.empty() ? "" : folder.empty() ? "." : folder, name, narrow);
+  return decode_tensor(proto, folder_of(path_), name, narrow);
 }
 
 // ---- values

@@ -1,6 +1,7 @@
 #include "io/onnx/tensor_data.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <charconv>
@@ -160,6 +161,8 @@ void copy_field(const Field& field, Tensor& to) {
   }
 }
 
+constexpr size_t kChunk = size_t{1} << 24, kPage = 4096;
+
 class Decoder {
  public:
   Decoder(const TensorProto& proto, const std::string& folder, std::string place, int32_t* narrow)
@@ -178,6 +181,9 @@ class Decoder {
       fail(e.what());
     }
   }
+
+  // The bytes of raw_data may be gone afterwards.
+  void consume() { consume_ = true; }
 
   Tensor decode() const {
     if (proto_.data_location() == 1) return decode_external();
@@ -204,8 +210,20 @@ class Decoder {
       std::transform(static_cast<const uint8_t*>(data), static_cast<const uint8_t*>(data) + count_, result.data<bool>(),
                      [](uint8_t b) { return b != 0; });
     else if (result.bytes())
-      std::memcpy(result.raw(), data, result.bytes());
+      copy(result.raw(), data, result.bytes());
     return result;
+  }
+
+  void copy(void* to, const void* from, size_t count) const {
+    for (size_t done = 0; done < count; done += kChunk) {
+      const size_t length = std::min(kChunk, count - done);
+      std::memcpy(static_cast<char*>(to) + done, static_cast<const char*>(from) + done, length);
+      if (!consume_) continue;
+      // Whole pages inside of the chunk go back to the system.
+      const auto begin = (reinterpret_cast<uintptr_t>(from) + done + kPage - 1) / kPage * kPage;
+      const auto end = (reinterpret_cast<uintptr_t>(from) + done + length) / kPage * kPage;
+      if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
   }
 
   Tensor decode_raw() const {
@@ -277,6 +295,7 @@ class Decoder {
   ElementType type_{};
   Dims dims_;
   int64_t count_ = 0;
+  bool consume_ = false;
 };
 
 struct TypeRow {
@@ -354,6 +373,15 @@ float round_to_narrow(float value, int32_t onnx_type, bool saturate, const std::
 
 Tensor decode_tensor(const TensorProto& proto, const std::string& folder, const std::string& place, int32_t* narrow) {
   return Decoder(proto, folder, place, narrow).decode();
+}
+
+Tensor take_tensor(TensorProto& proto, const std::string& folder, const std::string& place, int32_t* narrow) {
+  Decoder decoder(proto, folder, place, narrow);
+  decoder.consume();
+  Tensor result = decoder.decode();
+  delete proto.release_raw_data();
+  proto.mutable_float_data()->Resize(0, 0);
+  return result;
 }
 
 }  // namespace dl::onnx
