@@ -184,6 +184,14 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
   spec.output = reader.get_string("output", "runs/" + spec.name);
   reader.finish();
   problems.throw_if_any();
+  // What the model's file said stays with the run: its checkpoints hold the model alone.
+  for (const char* key : {"loss", "loss_weights", "optimizer", "metrics"}) {
+    const spec::Node* own = root.find("training") ? root.find("training")->find(key) : nullptr;
+    const spec::Node* given = from_model.find(key);
+    if ((own && !own->is_null()) || !given || given->is_null()) continue;
+    if (!root.find("training") || !root.find("training")->is_map()) root.set("training", spec::Node::map({}));
+    root.find("training")->set(key, *given);
+  }
   spec.resolved = std::move(root);
   spec.defaults = problems.take_defaults();
   return spec;

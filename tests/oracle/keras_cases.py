@@ -32,7 +32,7 @@ MORE_LAYERS = [
     case("GRU", {"units": 3}, (5, 2), (3,)),
     case("Bidirectional", {"layer": ("LSTM", {"units": 3, "return_sequences": True, "name": "l"})}, (5, 2)),
     case("Bidirectional", {"layer": ("GRU", {"units": 3, "name": "g"}), "merge_mode": "ave"}, (5, 2)),
-    case("Bidirectional", {"layer": ("LSTM", {"units": 3, "name": "l", "go_backwards": True}), "merge_mode": "mul"}, (5, 2)),
+    case("Bidirectional", {"layer": ("LSTM", {"units": 3, "name": "l"}), "merge_mode": "mul"}, (5, 2)),
     case("Bidirectional", {"layer": ("LSTM", {"units": 3, "return_sequences": True, "name": "l"}), "merge_mode": None}, (5, 2)),
     case("Bidirectional", {"layer": ("LSTM", {"units": 2, "name": "f"}), "backward_layer": ("LSTM", {"units": 2, "name": "b", "go_backwards": True, "activation": "sigmoid"})}, (5, 3)),
     case("MaxPooling1D", {"pool_size": 3, "strides": 2, "padding": "same"}, (8, 2)),
@@ -65,8 +65,9 @@ MORE_LAYERS += [case("Activation", {"activation": name}, (3, 7)) for name in (
     "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "softmax", "log_softmax", "sigmoid", "softplus", "softsign", "hard_sigmoid",
     "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "mish", "log_sigmoid", "sparse_plus", "squareplus", "exponential", "linear")]
 
-# TensorFlow computes these on channels_last alone (on a CPU).
-CASES = [c for c in LAYER_CASES + MORE_LAYERS if c["config"].get("data_format") != "channels_first"]
+# TensorFlow has no channels_first and no dilated transposes on a CPU.
+CASES = [c for c in LAYER_CASES + MORE_LAYERS if c["config"].get("data_format") != "channels_first"
+         and not ("Transpose" in c["layer"] and "dilation_rate" in c["config"])]
 
 # Keras 2: another class, key or number.
 ONLY_KERAS3 = {"GroupQueryAttention", "RMSNormalization"} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
@@ -78,10 +79,17 @@ def in_keras2(c):
     config = c["config"]
     masks = c.get("masked")
     merges = c["layer"] in {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
+    # Where masks have another way, and where tf-keras fails with one.
+    own_masks = (merges or c["layer"] == "GroupNormalization" or c.get("before") == ("Identity", {})
+                 or (c["layer"] == "MultiHeadAttention" and "dropout" in config))
     return not (c["layer"] in ONLY_KERAS3 or config.get("activation") in ONLY_KERAS3_ACTIVATIONS or ONLY_KERAS3_KEYS & config.keys()
-                or (merges and masks) or (c["layer"] == "Conv3DTranspose" and "dilation_rate" in config)
-                or (c["layer"] in ("MultiHeadAttention", "Attention", "AdditiveAttention") and masks)
+                or (own_masks and masks) or (c["layer"] == "Conv3DTranspose" and "dilation_rate" in config)
                 or (c["layer"] == "Softmax" and len(c["shapes"]) > 1))
+
+
+def has_hard_sigmoid(c):
+    """Another function in Keras 2 than in Keras 3."""
+    return "hard_sigmoid" in (c["config"].get("activation"), c["config"].get("recurrent_activation"))
 
 
 def make_layer(K, class_name, config):

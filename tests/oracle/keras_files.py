@@ -4,6 +4,7 @@ object {checks, failures: [...]}. Arguments: the folder to work in, then names o
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -82,6 +83,9 @@ class Judge:
             path = getattr(w, "path", w.name)
             weights.append((np.abs(value) + 0.5 if "variance" in path else value).astype(str(w.dtype).replace("<dtype: '", "").replace("'>", "")))
         model.set_weights(weights)
+        for layer in model.layers:
+            if type(layer).__name__ == "Normalization":
+                layer.finalize_state()
 
     @staticmethod
     def call(model, inputs):
@@ -120,6 +124,68 @@ class Judge:
                     self.loaded(name, step, reader, target, inputs, expected, weights)
 
 
+    # ---- training goes on
+    def train(self, name, K, optimizer, loss, classes):
+        """Keras trains; then Keras and dltool go on from Keras's file, and Keras from dltool's, and all end with the same weights."""
+        rng = np.random.default_rng(3)
+        x = rng.normal(0, 1, (24, 5)).astype("float32")
+        y = rng.integers(0, classes, 24).astype("int32") if classes else rng.normal(0, 1, (24, 3)).astype("float32")
+        np.savez(self.folder / f"{name}-data.npz", x=x, y=y)
+        layers = K.layers
+        model = K.Sequential([K.Input((5,), name="x"), layers.Dense(8, use_bias=False, name="a"), layers.BatchNormalization(name="n"),
+                              layers.Activation("tanh", name="t"), layers.Dense(3, activation="softmax" if classes else None, name="b")])
+        model.compile(optimizer=optimizer(K), loss=loss, metrics=["accuracy" if classes else "mae"])
+
+        def fit(m, epochs):
+            m.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
+
+        fit(model, 2)
+        for suffix in (".keras", ".h5"):
+            model.save(str(self.folder / (name + suffix)))
+        fit(model, 2)
+        after = [np.array(w) for w in model.get_weights()]
+        version = "2" if K is tf_keras else "3"
+        for suffix in (".keras", ".h5"):
+            source, step = self.folder / (name + suffix), f"train on from {suffix}"
+            data = {"train": {"format": "npz", "path": f"{name}-data.npz", "y": "y", **({"classes": classes} if classes else {})}, "shuffle": False}
+            run = self.folder / f"{name}{suffix}.yaml"
+            run.write_text(json.dumps({"model": str(source), "data": data, "training": {"batch_size": 8, "epochs": 2}}))
+            shutil.rmtree(self.folder / f"{name}-run", ignore_errors=True)
+            if self.run(name, step, "train", run, "-q", "-o", self.folder / f"{name}-run"):
+                checkpoint = sorted((self.folder / f"{name}-run/checkpoints").glob("step-*"))[-1]
+                for end in (".keras", ".h5") if K is keras else (".h5",):
+                    target = self.folder / f"{name}-on{end}"
+                    if self.run(name, step, "convert", checkpoint, target, "--keras-version", version, "--no-verify", "--force"):
+                        self.check_weights(name, f"{step} -> {end}", after, K.models.load_model(str(target), compile=False).get_weights())
+            # Keras 3.15 cannot train on from a .h5, not even from its own: its optimizer does not know the model's variables.
+            for end in (".keras",) if K is keras else (".h5",):
+                target, step = self.folder / f"{name}-same{end}", f"{suffix} -> {end} -> fit"
+                if self.run(name, step, "convert", source, target, "--keras-version", version, "--no-verify", "--force"):
+                    try:
+                        again = K.models.load_model(str(target))
+                        fit(again, 2)
+                    except Exception as error:
+                        self.fail(name, step, repr(error))
+                        continue
+                    self.check_weights(name, step, after, again.get_weights())
+
+    def check_weights(self, name, step, expected, found):
+        self.checks += 1
+        worst = max(float(np.abs(a - b).max()) for a, b in zip(expected, found))
+        if worst > 1e-5:
+            self.fail(name, step, f"weights differ by {worst}")
+
+
+OPTIMIZERS = {
+    "sgd": lambda K: K.optimizers.SGD(0.05),
+    "momentum": lambda K: K.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda K: K.optimizers.Adam(0.01, beta_1=0.8, clipnorm=1.0),
+    "adamw": lambda K: K.optimizers.AdamW(0.01, weight_decay=0.02),
+    "rmsprop": lambda K: K.optimizers.RMSprop(0.003, momentum=0.5, centered=True, epsilon=1e-3),
+    "schedule": lambda K: K.optimizers.Adam(K.optimizers.schedules.ExponentialDecay(0.01, 3, 0.7)),
+}
+
+
 def in_groups(cases):
     return [cases[i:i + GROUP] for i in range(0, len(cases), GROUP)]
 
@@ -129,11 +195,18 @@ def run_part(judge, part):
     K = {"keras": keras, "tf_keras": tf_keras}[framework]
     old = K is tf_keras
     chosen = os.environ.get("KERAS_FILES_ONLY", "")
-    if kind == "layers":
+    if kind == "training":
+        for name, optimizer in OPTIMIZERS.items():
+            if chosen in name:
+                judge.train(f"{framework}-{name}", K, optimizer, *(("sparse_categorical_crossentropy", 3) if "adam" in name else ("mse", 0)))
+    elif kind == "layers":
         cases = [(i, c) for i, c in enumerate(keras_cases.CASES) if chosen in f"{i}:{c['layer']}"]
-        both = [(i, c) for i, c in cases if keras_cases.in_keras2(c)]
-        rest = [] if old else [(i, c) for i, c in cases if not keras_cases.in_keras2(c)]
-        for group, keras2 in [(g, True) for g in in_groups(both)] + [(g, False) for g in in_groups(rest)]:
+        in_both = [keras_cases.in_keras2(c) for _, c in cases]
+        hard = [keras_cases.has_hard_sigmoid(c) for _, c in cases]
+        groups = [(g, True, True) for g in in_groups([c for c, b, h in zip(cases, in_both, hard) if b and not h])]
+        groups += [(g, old, not old) for g in in_groups([c for c, b, h in zip(cases, in_both, hard) if b and h])]
+        groups += [(g, False, True) for g in in_groups([c for c, b in zip(cases, in_both) if not b and not old])]
+        for group, keras2, keras3 in groups:
             name = f"{framework}-{group[0][0]}-{group[0][1]['layer']}"
             K.backend.clear_session()
             try:
@@ -141,7 +214,7 @@ def run_part(judge, part):
             except Exception as error:
                 judge.fail(name, "build", repr(error))
                 continue
-            judge.model(name, K, model, group, keras2, not old or no_hard_sigmoid(group))
+            judge.model(name, K, model, group, keras2, keras3)
     else:
         for name, make in (keras_cases.MODELS if kind == "models" else keras_cases.APPLICATIONS).items():
             if chosen not in name or (old and kind == "models" and name not in keras_cases.KERAS2):
@@ -150,11 +223,8 @@ def run_part(judge, part):
             judge.model(f"{framework}-{name}", K, make(K), keras2=kind == "applications" or name in keras_cases.KERAS2)
 
 
-def no_hard_sigmoid(group):
-    return not any("hard_sigmoid" in (c["config"].get("activation"), c["config"].get("recurrent_activation")) for _, c in group)
-
-
-PARTS = ("layers.keras", "models.keras", "layers.tf_keras", "models.tf_keras", "applications.keras", "applications.tf_keras")
+PARTS = ("layers.keras", "models.keras", "layers.tf_keras", "models.tf_keras", "applications.keras", "applications.tf_keras",
+         "training.keras", "training.tf_keras")
 
 if __name__ == "__main__":
     judge = Judge(sys.argv[1])

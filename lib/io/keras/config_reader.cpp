@@ -84,6 +84,8 @@ class Reader {
       Entry entry;
       entry.node = &layer;
       entry.class_name = text_of(layer.find("class_name"));
+      // The name of its Python class, under which Keras also keeps its weights.
+      if (entry.class_name == "GroupedQueryAttention") entry.class_name = "GroupQueryAttention";
       entry.config = layer.find("config");
       if (entry.class_name.empty() || !entry.config) {
         report({}, "has a layer without class_name or config");
@@ -95,7 +97,7 @@ class Reader {
       entry.operation = is_operation(layer);
       if (!sequential) entry.calls = read_inbound_nodes(layer.find("inbound_nodes"), entry.operation);
       if (!entry.operation && !(sequential && entry.class_name == "InputLayer")) {
-        const std::string snake = snake_case(entry.class_name);
+        const std::string snake = weight_group_name(entry.class_name);
         const int count = counts[snake]++;
         entry.path = fmt::format("{}layers/{}{}", path.empty() ? "" : path + "/", snake, count == 0 ? "" : fmt::format("_{}", count));
         if (const auto same = same_object_.find(entry.path); same != same_object_.end()) entry.path = same->second;
@@ -267,6 +269,7 @@ class Reader {
     if (refuse_code(entry)) return add_placeholder(entry, name, refs);
     Node config = import_layer_config(entry.class_name, entry.config->is_map() ? *entry.config : Node::map({}), version_);
     if (call.causal) config.set("use_causal_mask", Node::boolean(true));
+    if (call.scores) config.set("return_attention_scores", Node::boolean(true));
     config.set("name", Node::string(name));
     config.set("inputs", input_list(refs));
     add_layer(entry.class_name, std::move(config), describe(entry));

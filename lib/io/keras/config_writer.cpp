@@ -44,7 +44,7 @@ class Writer {
     for (const size_t o : net_.order) {
       const NetworkOperation& operation = net_.operations[o];
       if (operation.kind != Kind::kLayer) continue;
-      const std::string snake = snake_case(operation.class_name);
+      const std::string snake = weight_group_name(operation.class_name);
       const int count = counts[snake]++;
       entries.push_back({operation.name, operation.class_name,
                          count == 0 ? fmt::format("layers/{}", snake) : fmt::format("layers/{}_{}", snake, count), operation.name,

@@ -61,6 +61,9 @@ constexpr MissingKey kMissing[] = {
     {KerasVersion::k3, "BatchNormalization", "renorm_clipping", true},
     {KerasVersion::k3, "BatchNormalization", "renorm_momentum", true},
     {KerasVersion::k3, "BatchNormalization", "synchronized", true},
+    {KerasVersion::k2, "", "gptq_unpacked_column_size", true},
+    {KerasVersion::k3, "", "gptq_unpacked_column_size", true},
+    {KerasVersion::k3, "SpatialDropout1D", "data_format", true},
     {KerasVersion::k3, "Embedding", "input_length", true},
     {KerasVersion::k3, "Dense", "activity_regularizer", false},
 };
@@ -226,6 +229,9 @@ void export_special_keys(const Layer& layer, KerasVersion version, Node& config)
   if (name == "Normalization") {
     if (layer.config.node("axis").is_list() && layer.config.node("axis").items().empty()) config.set("axis", Node());
   }
+  // Its constructor takes no more in Keras 3.
+  if (version == KerasVersion::k3 && name.starts_with("SpatialDropout"))
+    std::erase_if(config.entries(), [](const auto& entry) { return entry.first == "trainable"; });
   if (version == KerasVersion::k3) return;
   if (name == "LeakyReLU") {
     for (auto& [key, value] : config.entries())
@@ -271,6 +277,10 @@ std::string why_not_key(const Layer& layer, const ConfigKey& key, KerasVersion v
 }
 
 }  // namespace
+
+std::string weight_group_name(const std::string& class_name) {
+  return class_name == "GroupQueryAttention" ? "grouped_query_attention" : snake_case(class_name);
+}
 
 spec::Node keras_object(const std::string& module, const std::string& class_name, spec::Node config, KerasVersion version) {
   spec::Node object = spec::Node::map({});

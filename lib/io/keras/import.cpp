@@ -15,22 +15,14 @@ namespace {
 
 [[noreturn]] void throw_lines(const std::vector<std::string>& lines) { throw FileError(fmt::format("{}", fmt::join(lines, "\n"))); }
 
-// Keras 2 joins masks in another way where inputs do not all have the same one.
 void check_keras2_masks(const Model& model, const ModelGraph& built, const std::string& file) {
-  static constexpr std::string_view kMerges[] = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"};
   std::vector<std::string> lines;
   for (const LayerCall& call : model.calls) {
     const Layer& layer = *model.layers[call.layer];
-    if (std::find(std::begin(kMerges), std::end(kMerges), layer.def->class_name) == std::end(kMerges)) continue;
-    std::set<std::pair<uint32_t, uint32_t>> masks;
-    for (const ModelRef& ref : call.inputs) {
-      const Var mask = ref.is_input ? Var() : built.calls[ref.index].outputs.at(ref.output).mask;
-      masks.insert(mask.valid() ? std::pair(mask.value.node, mask.value.index) : std::pair(UINT32_MAX, UINT32_MAX));
-    }
-    if (masks.size() > 1)
-      lines.push_back(
-          fmt::format("{}: layer '{}' ({}): joins inputs with different masks, which Keras 2 does otherwise than Keras 3; not supported",
-                      file, call.name, layer.def->class_name));
+    std::vector<Var> masks;
+    for (const ModelRef& ref : call.inputs) masks.push_back(ref.is_input ? Var() : built.calls[ref.index].outputs.at(ref.output).mask);
+    if (const std::string why = keras2_mask_difference(layer, masks); !why.empty())
+      lines.push_back(fmt::format("{}: layer '{}' ({}): {}; not supported", file, call.name, layer.def->class_name, why));
   }
   if (!lines.empty()) throw_lines(lines);
 }
@@ -73,6 +65,25 @@ std::vector<KerasWeight> KerasImport::trainable() const {
   for (const std::vector<KerasWeight>& of_layer : weights)
     std::copy_if(of_layer.begin(), of_layer.end(), std::back_inserter(all), [](const KerasWeight& w) { return w.trainable; });
   return all;
+}
+
+std::string keras2_mask_difference(const Layer& layer, std::span<const Var> masks) {
+  static constexpr std::string_view kMerges[] = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"};
+  static constexpr std::string_view kDropping[] = {"Identity", "Normalization", "Rescaling"};
+  const auto is = [&](const auto& names) {
+    return std::find(std::begin(names), std::end(names), layer.def->class_name) != std::end(names);
+  };
+  const bool masked = std::any_of(masks.begin(), masks.end(), [](const Var& mask) { return mask.valid(); });
+  if (!masked) return "";
+  if (is(kDropping)) return "hands on a mask, which it does not in Keras 2";
+  if (std::string_view(layer.def->class_name) == "GroupNormalization") return "takes a mask, with which Keras 2 fails";
+  if (std::string_view(layer.def->class_name) == "MultiHeadAttention" && masks[0].valid() && layer.config.real("dropout") > 0)
+    return "has dropout and a mask of its queries, for whose masked steps Keras 2 gives other numbers";
+  if (!is(kMerges)) return "";
+  std::set<std::pair<uint32_t, uint32_t>> different;
+  for (const Var& mask : masks)
+    different.insert(mask.valid() ? std::pair(mask.value.node, mask.value.index) : std::pair(UINT32_MAX, UINT32_MAX));
+  return different.size() > 1 ? "joins inputs with different masks, which Keras 2 does otherwise than Keras 3" : "";
 }
 
 std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const std::vector<KerasLayerEntry>& layers) {

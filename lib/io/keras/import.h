@@ -2,6 +2,7 @@
 // and gives those weights their arrays. Private to lib/io/keras.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ KerasImport import_keras_config(const spec::Node& config, const std::string& fil
 
 // The weights of each layer in Keras's order, as the model's inference program has them.
 std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const std::vector<KerasLayerEntry>& layers);
+
+// Why Keras 2 computes a layer whose inputs have these masks (invalid: none) otherwise than Keras 3, and dltool; "" when it does not.
+std::string keras2_mask_difference(const Layer& layer, std::span<const Var> masks);
 
 // Keras 2 for "2.15.0" and below, also where there is no version (before 2.0 or the standalone writer).
 KerasVersion keras_version_of(const std::string& text);

@@ -93,8 +93,8 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
       erase(config, "groups");
   } else if (name == "MultiHeadAttention") {
     drop({"query_shape", "key_shape", "value_shape"});
-    // Filled in by Keras when it builds the layer: the one axis a sequence has.
-    if (const Node* axes = config.find("attention_axes"); axes && *axes == Node::list({Node::integer(1)})) erase(config, "attention_axes");
+    if (const Node* robust = config.find("softmax_robust_masking"); robust && *robust == Node::boolean(false))
+      erase(config, "softmax_robust_masking");
   } else if (name == "Normalization") {
     for (const char* key : {"mean", "variance"}) {
       Node* value = config.find(key);
@@ -106,6 +106,8 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
   } else if (name == "Bidirectional" || name == "TimeDistributed") {
     for (const char* key : {"layer", "backward_layer"})
       if (Node* child = config.find(key); child && child->is_map()) *child = import_child(*child, version, name == "Bidirectional");
+  } else if (name.starts_with("SpatialDropout")) {
+    if (const Node* shape = config.find("noise_shape"); shape && shape->is_null()) erase(config, "noise_shape");
   } else if (name == "RNN" || name == "StackedRNNCells") {
     for (const char* key : {"cell", "cells"}) {
       Node* cells = config.find(key);

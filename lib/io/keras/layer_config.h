@@ -19,6 +19,9 @@ spec::Node import_layer_config(std::string_view class_name, const spec::Node& co
 // "float32", "mixed_bfloat16"; "" when the config says nothing.
 std::string import_dtype(const spec::Node& config);
 
+// What .weights.h5 calls a layer of the class: "Conv2D" -> "conv2d".
+std::string weight_group_name(const std::string& class_name);
+
 // A Keras object {class_name, config} with module and registered_name where version 3 wants them.
 spec::Node keras_object(const std::string& module, const std::string& class_name, spec::Node config, KerasVersion version);
 // Every key that Keras needs, with name, trainable and dtype.

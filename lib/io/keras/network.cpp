@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "io/keras/import.h"
 #include "io/keras/operation.h"
 #include "layers/build.h"
 #include "layers/expression_builder.h"
@@ -368,14 +369,10 @@ class Maker {
   }
 
   void check_masks(const LayerCall& call, const Layer& layer) {
-    const std::string_view name = layer.def->class_name;
-    if (version_ == KerasVersion::k3 || !contains(kMerges, name)) return;
-    std::set<std::pair<uint32_t, uint32_t>> masks;
-    for (const ModelRef& ref : call.inputs) {
-      const Var mask = mask_of(ref);
-      masks.insert(mask.valid() ? std::pair(mask.value.node, mask.value.index) : std::pair(UINT32_MAX, UINT32_MAX));
-    }
-    if (masks.size() > 1) problem(call, "joins inputs with different masks, which Keras 2 does otherwise; write --keras-version 3");
+    if (version_ == KerasVersion::k3) return;
+    std::vector<Var> masks;
+    for (const ModelRef& ref : call.inputs) masks.push_back(mask_of(ref));
+    if (const std::string why = keras2_mask_difference(layer, masks); !why.empty()) problem(call, why + "; write --keras-version 3");
   }
 
   bool is_chain() const {

@@ -67,10 +67,12 @@ void read_keyword(const std::string& name, const Node& value, FindTensor find, K
     call.training = value.as_bool() ? "true" : "false";
   } else if (name == "use_causal_mask" && value.kind() == spec::Kind::kBool) {
     call.causal = value.as_bool();
+  } else if (name == "return_attention_scores" && value.kind() == spec::Kind::kBool) {
+    call.scores = value.as_bool();
   } else if (is_default(value)) {
     return;
   } else if (pure && !tensors.empty()) {
-    static constexpr std::string_view kOrder[] = {"inputs", "sequences", "sequence", "query", "value", "key", "initial_state"};
+    static constexpr std::string_view kOrder[] = {"inputs", "sequences", "sequence", "query", "value", "key", "initial_state", "states"};
     const auto found = std::find(std::begin(kOrder), std::end(kOrder), name);
     if (found == std::end(kOrder)) return call.problems.push_back(name);
     call.has_state |= name == "initial_state";

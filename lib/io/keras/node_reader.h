@@ -29,6 +29,7 @@ struct KerasCall {
   std::vector<KerasTensor> masks;        // given as mask arguments
   std::vector<KerasArgument> arguments;  // all, for functions
   bool causal = false;                   // use_causal_mask
+  bool scores = false;                   // return_attention_scores
   bool has_state = false;                // initial_state
   std::string training;                  // "", "true" or "false"
   std::vector<std::string> problems;     // arguments that mean something unknown

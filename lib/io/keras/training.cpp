@@ -277,6 +277,20 @@ bool is_object(const Node& node, std::span<const ModelOutput> outputs) {
   });
 }
 
+// Keras 3 cannot read its own short names in a legacy .h5.
+Node full_names(const Node& node) {
+  static constexpr std::pair<std::string_view, const char*> kNames[] = {{"mse", "mean_squared_error"},  {"MSE", "mean_squared_error"},
+                                                                        {"mae", "mean_absolute_error"}, {"MAE", "mean_absolute_error"},
+                                                                        {"bce", "binary_crossentropy"}, {"BCE", "binary_crossentropy"}};
+  if (node.is_string())
+    for (const auto& [name, full] : kNames)
+      if (node.as_string() == name) return Node::string(full);
+  if (!node.is_list()) return node;
+  std::vector<Node> items;
+  for (const Node& item : node.items()) items.push_back(full_names(item));
+  return Node::list(std::move(items));
+}
+
 // One object, or lists and maps of them.
 std::optional<Node> export_objects(const Node& node, const std::string& module, KerasVersion version,
                                    std::span<const ModelOutput> outputs) {
@@ -326,7 +340,10 @@ std::optional<Node> export_optimizer(const Node& given, KerasVersion version) {
     value = *rate;
   }
   if (!config.find("learning_rate")) config.set("learning_rate", Node::real(name == "SGD" ? 0.01 : 0.001));
-  return keras_object("keras.optimizers", name, std::move(config), version);
+  if (version == KerasVersion::k3) return keras_object("keras.optimizers", name, std::move(config), version);
+  // Without this, tf-keras takes the class of that name before 2.11, which orders its variables otherwise.
+  config.set("is_legacy_optimizer", Node::boolean(false));
+  return keras_object("keras.optimizers", name == "AdamW" ? "Custom>AdamW" : name, std::move(config), version);
 }
 
 struct SlotValues {
@@ -344,7 +361,7 @@ std::optional<SlotValues> slot_values(const SavedModel& saved, const KerasExport
   const std::optional<SlotLayout> layout = slot_layout(*given, model.version);
   if (!optimizer || !layout) return std::nullopt;
   SlotValues values;
-  values.optimizer = optimizer->find("class_name")->as_string();
+  values.optimizer = optimizer_class(optimizer->find("class_name")->as_string());
   values.step = step->second.cast(DType::kInt64).reshaped({});
   const Node& rate = *optimizer->find("config")->find("learning_rate");
   if (model.version == KerasVersion::k3 && rate.is_number()) values.rate = Tensor::scalar<float>(static_cast<float>(rate.as_double()));
@@ -436,9 +453,9 @@ spec::Node write_training(const SavedModel& saved, KerasVersion version, bool le
   const std::optional<spec::Node> metrics = export_objects(entry("metrics"), "keras.metrics", version, saved.model.outputs);
   spec::Node::Map config;
   if (!legacy) config.emplace_back("optimizer", *made_optimizer);
-  config.emplace_back("loss", *made_loss);
+  config.emplace_back("loss", legacy ? full_names(*made_loss) : *made_loss);
   config.emplace_back("loss_weights", entry("loss_weights"));
-  config.emplace_back("metrics", metrics ? *metrics : spec::Node());
+  config.emplace_back("metrics", metrics ? (legacy ? full_names(*metrics) : *metrics) : spec::Node());
   config.emplace_back("weighted_metrics", spec::Node());
   if (legacy) {
     config.emplace_back("optimizer_config", *made_optimizer);
