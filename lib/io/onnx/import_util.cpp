@@ -70,7 +70,7 @@ Dims known_shape(NodeCall& call, const Shape& shape, const std::string& what) {
 
 Var along_axis(Var vector, int64_t axis, int64_t rank) {
   Shape shape(static_cast<size_t>(rank), Dim(1));
-  shape[static_cast<size_t>(axis)] = vector.dim(0);
+  shape.at(static_cast<size_t>(axis)) = vector.dim(0);
   return reshape(vector, shape);
 }
 

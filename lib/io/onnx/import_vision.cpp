@@ -101,6 +101,8 @@ Ints list_of(NodeCall& call, const char* name, size_t count, int64_t fallback) {
   Ints list = call.integers(name);
   if (list.empty()) list.assign(count, fallback);
   if (list.size() != count) call.fail(fmt::format("{} has {} numbers instead of {}", name, list.size(), count));
+  for (const int64_t v : list)
+    if (std::abs(static_cast<double>(v)) > 0x1p20) call.fail(fmt::format("{} is out of range", name));
   return list;
 }
 

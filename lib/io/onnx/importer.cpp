@@ -52,12 +52,12 @@ DType half_type(const OnnxValues& inputs) {
 }
 
 // A few numbers in a file may ask for more elements than there is memory for; that no file with data of its own could.
-void check_size(const OnnxValue& value) {
+void check_size(const OnnxValue& value, const std::string& place) {
   if (!value.var.valid()) return;
   double bytes = static_cast<double>(size_of(value.var.dtype()));
   for (const Dim d : value.var.shape())
-    if (d.known()) bytes *= static_cast<double>(d.value());
-  if (bytes > kMaxBytes) throw FileError(fmt::format("its result of shape {} is larger than any memory", to_string(value.var.shape())));
+    if (d.known()) bytes *= static_cast<double>(std::max<int64_t>(d.value(), 1));
+  if (bytes > kMaxBytes) throw FileError(fmt::format("{}shape {} is larger than any memory", place, to_string(value.var.shape())));
 }
 
 bool is_half(DType type) { return type == DType::kFloat16 || type == DType::kBFloat16; }
@@ -188,6 +188,7 @@ void Importer::add_inputs() {
     const TensorType type{element->dtype, input_shape(info.name(), position, &info.type().tensor_type())};
     OnnxValue value = input(program_->graph, info.name(), type);
     value.narrow = element->narrow;
+    check_size(value, place + ": ");
     if (const Tensor* given = given_value(info.name(), position)) known_[value.var.value] = given->cast(type.dtype);
     program_->inputs.push_back({info.name(), value.var.value});
     top_.values.emplace(info.name(), std::move(value));
@@ -336,7 +337,7 @@ void Importer::import_node(const NodeProto& node, Scope& scope) {
       NodeCall call(*this, node, scope, std::move(inputs), opset->second);
       outputs = call_operator(*row, call);
     }
-    for (const OnnxValue& o : outputs) check_size(o);
+    for (const OnnxValue& o : outputs) check_size(o, "its result of ");
   } catch (UserError& e) {  // shapes that do not fit, in the words of the graph's operators
     throw FileError(fmt::format("{}: {}", place, e.what()));
   } catch (std::out_of_range&) {  // an axis or operand that every such node has

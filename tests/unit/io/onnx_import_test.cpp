@@ -246,6 +246,8 @@ TEST_CASE("onnx: initialisers that lie about their size") {
 }
 
 TEST_CASE("onnx: numbers in a file ask for no more memory than there is") {
+  CHECK(fails_with(model_of({INT64_MAX, 2}, {node("Neg", {"x"}, {"y"})}),
+                   "input 'x': shape [9223372036854775807, 2] is larger than any memory"));
   CHECK(fails_with(model_of({2}, {node("ConstantOfShape", {"n"}, {"z"}), node("Gather", {"z", "i"}, {"y"})},
                             {ints("n", {2}, {int64_t{1} << 40, int64_t{1} << 40}), ints("i", {}, {0})}),
                    "node 'n_z'"));
