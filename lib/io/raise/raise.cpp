@@ -141,11 +141,15 @@ class Raiser {
     if (!site.is_weight(v))
       for (const Rule rule : all_rules()) rule(site, proposals);
     for (Proposal& proposal : proposals) {
-      const Program* pattern = patterns_.find(proposal, graph_.program.graph);
+      std::optional<Program> spelled;
+      if (proposal.spelled) spelled = normal_form(*proposal.spelled);
+      const Program* pattern = spelled ? &*spelled : patterns_.find(proposal, graph_.program.graph);
       if (!pattern) continue;
       Match found;
-      if (match(*pattern, 0, graph_.program, graph_.weights, v, proposal.operands, users_, found))
+      if (match(*pattern, 0, graph_.program, graph_.weights, v, proposal.operands, users_, found)) {
+        found.weights.merge(std::map(proposal.given));
         return Choice{std::move(proposal), std::move(found)};
+      }
     }
     return std::nullopt;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,9 @@ struct Proposal {
   std::string class_name;
   spec::Node config;            // without name and inputs
   std::vector<Value> operands;  // what the layer is applied to
+  // Another way in which exporters write what the layer computes: inputs x0, x1, ..., parameters "layer/kernel". Null: as its build does.
+  std::shared_ptr<const Program> spelled = nullptr;
+  std::map<std::string, Tensor> given = {};  // weights that the spelling has no place for
 };
 
 // A value of a graph in normal form, with what rules ask of it.

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "io/raise/rules.h"
+#include "ops/builders.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
@@ -47,6 +48,63 @@ void rule_layer_normalization(const Site& site, std::vector<Proposal>& proposals
                                {"center", SpecNode::boolean(attrs.flag("center"))},
                                {"scale", SpecNode::boolean(attrs.flag("scale"))}}),
                        {site.operand(root, 0)}});
+}
+
+namespace {
+
+// A Program of one input like `x`, for a spelling; `body` adds the operators.
+template <class Body>
+std::shared_ptr<const Program> spelling(const Site& site, Value x, const std::vector<std::pair<std::string, Shape>>& weights, Body body) {
+  auto program = std::make_shared<Program>();
+  const Var in = input(program->graph, "x0", {site.dtype(x), site.shape(x)});
+  program->inputs.push_back({"x0", in.value});
+  std::vector<Var> parameters;
+  for (const auto& [name, shape] : weights) {
+    parameters.push_back(parameter(program->graph, "layer/" + name, {site.dtype(x), shape}));
+    program->parameters.push_back({"layer/" + name, parameters.back().value, true, {}});
+  }
+  program->outputs.push_back({"layer", body(in, parameters).value});
+  return program;
+}
+
+}  // namespace
+
+// Batch normalisation after a converter has put its four weights together: a factor and an offset for each channel.
+void rule_channel_affine(const Site& site, std::vector<Proposal>& proposals) {
+  const Value root = site.root();
+  const Shape& shape = site.shape(root);
+  if (shape.size() < 2 || !shape.back().known() || shape.back().value() < 2) return;
+  const int64_t channels = shape.back().value();
+  const auto per_channel = [&](Value v) {
+    for (Value in : site.node(v).inputs)
+      if (site.is_weight(in) && site.tensor(in).size() == channels && (site.shape(in).empty() || site.shape(in).back() == shape.back()))
+        return true;
+    return false;
+  };
+  if (!per_channel(root)) return;
+  const bool center = site.op(root) == &op_add;
+  if (!center && site.op(root) != &op_mul) return;
+  const auto below = site.beside_weight(root);
+  if (!below) return;
+  const bool scale = !center || (site.op(*below) == &op_mul && per_channel(*below) && site.beside_weight(*below));
+  const Value x = center && scale ? *site.beside_weight(*below) : *below;
+  std::vector<std::pair<std::string, Shape>> weights;
+  if (scale) weights.push_back({"gamma", {Dim(channels)}});
+  if (center) weights.push_back({"beta", {Dim(channels)}});
+  Tensor zeros(site.dtype(x), {channels}), ones(site.dtype(x), {channels});
+  for (int64_t i = 0; i < channels; ++i) ones.set(i, 1);
+  proposals.push_back({"BatchNormalization",
+                       map_of({{"axis", SpecNode::integer(static_cast<int64_t>(shape.size()) - 1)},
+                               {"epsilon", SpecNode::real(0)},
+                               {"scale", SpecNode::boolean(scale)},
+                               {"center", SpecNode::boolean(center)}}),
+                       {x},
+                       spelling(site, x, weights,
+                                [&](Var in, const std::vector<Var>& w) {
+                                  Var y = scale ? in * w[0] : in;
+                                  return center ? y + w.back() : y;
+                                }),
+                       {{"layer/moving_mean", zeros}, {"layer/moving_variance", ones}}});
 }
 
 // (x - mean) / deviation, numbers that are no weights to Keras.
@@ -96,6 +154,42 @@ void below(const Site& site, Value v, int depth, std::vector<double>& numbers, s
 
 }  // namespace
 
+namespace {
+
+// LayerNormalization over the last axis as files without an operator for it write it.
+void layer_normalizations(const Site& site, Value x, double epsilon, std::vector<Proposal>& proposals) {
+  const Dim size = site.shape(x).back();
+  for (const bool scale : {true, false})
+    for (const bool center : {true, false})
+      for (const bool together : {true, false}) {
+        std::vector<std::pair<std::string, Shape>> weights;
+        if (scale) weights.push_back({"gamma", {size}});
+        if (center) weights.push_back({"beta", {size}});
+        const auto body = [&](Var in, const std::vector<Var>& w) {
+          const Var mean = reduce_mean(in, {-1}, true), centred = in - mean;
+          Var inverse = rsqrt(reduce_mean(square(centred), {-1}, true) + epsilon);
+          if (!together) {
+            Var y = centred * inverse;
+            if (scale) y = y * w[0];
+            return center ? y + w.back() : y;
+          }
+          if (scale) inverse = inverse * w[0];
+          Var rest = -mean * inverse;
+          if (center) rest = rest + w.back();
+          return in * inverse + rest;
+        };
+        proposals.push_back({"LayerNormalization",
+                             map_of({{"axis", SpecNode::integer(-1)},
+                                     {"epsilon", SpecNode::real(epsilon)},
+                                     {"scale", SpecNode::boolean(scale)},
+                                     {"center", SpecNode::boolean(center)}}),
+                             {x},
+                             spelling(site, x, weights, body)});
+      }
+}
+
+}  // namespace
+
 // Normalisations that are built of sums and products: over the last axis, over groups of channels, to length 1.
 void rule_composed_normalization(const Site& site, std::vector<Proposal>& proposals) {
   const Value root = site.root();
@@ -124,6 +218,7 @@ void rule_composed_normalization(const Site& site, std::vector<Proposal>& propos
     for (int64_t axis = 1; axis < static_cast<int64_t>(shape.size()); ++axis)
       proposals.push_back({"UnitNormalization", map_of({{"axis", SpecNode::integer(axis)}}), {x}});
     for (const double epsilon : numbers) {
+      layer_normalizations(site, x, epsilon, proposals);
       proposals.push_back({"RMSNormalization", map_of({{"epsilon", SpecNode::real(epsilon)}}), {x}});
       for (const int64_t n : groups)
         for (const bool scale : {true, false})

@@ -145,6 +145,24 @@ Replacement same_spelling(const RewriteCall& call) {
   return std::nullopt;
 }
 
+// relu(x) + w relu(-x): x above 0, -w x below.
+Replacement falling_slope(const RewriteCall& call) {
+  for (size_t side = 0; side < 2; ++side) {
+    const Var above = call.inputs[side], below = call.inputs[1 - side];
+    if (node_of(above).op != &op_relu || node_of(below).op != &op_mul) continue;
+    const Var x = operand(above, 0);
+    for (size_t i = 0; i < 2; ++i) {
+      const Var negative = operand(below, i), slope = operand(below, 1 - i);
+      if (node_of(negative).op != &op_relu || node_of(operand(negative, 0)).op != &op_mul) continue;
+      const Var turned = operand(negative, 0);
+      for (size_t k = 0; k < 2; ++k)
+        if (operand(turned, k).value == x.value && constant_of(operand(turned, 1 - k)) == -1.0)
+          return select(less(x, 0.0), x * (slope * -1.0), x);
+    }
+  }
+  return std::nullopt;
+}
+
 // x above 0 and f(min(x, 0)) below, where f(0) = 0; and a slope below 0 written as a difference.
 Replacement two_sided(const RewriteCall& call) {
   const auto is_zero = [](Var v) { return constant_of(v) == 0.0; };
@@ -159,6 +177,7 @@ Replacement two_sided(const RewriteCall& call) {
         if (constant_of(operand(below, i))) function = node_of(operand(below, 1 - i)).op;
     return function == &op_expm1 ? Replacement(relu(x) + call.inputs[2]) : std::nullopt;
   }
+  if (call.node.op == &op_add) return falling_slope(call);
   if (call.node.op != &op_sub || node_of(call.inputs[0]).op != &op_relu || node_of(call.inputs[1]).op != &op_mul) return std::nullopt;
   const Var x = operand(call.inputs[0], 0);
   for (size_t i = 0; i < 2; ++i) {
@@ -305,6 +324,22 @@ Replacement one_place(const RewriteCall& call) {
   return reshape(slice_axis(x, axis, start, 1), call.node.types[0].shape);
 }
 
+// A broadcast of axes that stay 1 is one of fewer axes.
+Replacement narrow_broadcast(const RewriteCall& call) {
+  if (call.node.op != &op_broadcast_to) return std::nullopt;
+  const Var x = call.inputs[0];
+  const Shape& shape = call.node.types[0].shape;
+  if (x.shape().size() != shape.size()) return std::nullopt;
+  Shape from, to;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == Dim(1)) continue;
+    from.push_back(x.shape()[i]);
+    to.push_back(shape[i]);
+  }
+  if (to.size() == shape.size()) return std::nullopt;
+  return reshape(broadcast_to(reshape(x, from), to), shape);
+}
+
 // Whatever moves elements that are all the same number.
 Replacement spread_number(const RewriteCall& call) {
   const OpDef* op = call.node.op;
@@ -437,9 +472,10 @@ Replacement lowered(const RewriteCall& call) {
 
 std::optional<Var> respell(const RewriteCall& call) {
   if (call.node.types.size() != 1) return std::nullopt;
-  for (auto* rule : {lowered,   channels_last,        explicit_pads, same_spelling, two_sided,     plain_powers,  turned_twice,
-                     cut_once,  reduce_channels_last, repeated,      one_place,     spread_number, factor_behind, reshape_behind,
-                     sink_rows, plain_index,          last_step,     stacked_last,  turned_stack,  sink_transpose})
+  for (auto* rule : {lowered,       channels_last, explicit_pads,        same_spelling, two_sided,   plain_powers,
+                     turned_twice,  cut_once,      reduce_channels_last, repeated,      one_place,   narrow_broadcast,
+                     spread_number, factor_behind, reshape_behind,       sink_rows,     plain_index, last_step,
+                     stacked_last,  turned_stack,  sink_transpose})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }
