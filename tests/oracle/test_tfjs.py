@@ -22,6 +22,14 @@ NODE = str(ROOT / ".venv-oracle/bin/node")
 TOLERANCE = 1e-5
 
 
+def with_hidden_steps(value):
+    """Sequences of which some steps are masked."""
+    x = np.random.default_rng(2).uniform(-1, 1, (4, 6, 2)).astype("float32")
+    x[0, 4:] = x[1, 1:3] = x[3, :2] = value
+    x[2, 2, 0] = value
+    return [x]
+
+
 class Judge:
     """One node process for all models."""
 
@@ -352,6 +360,12 @@ def masked_cases():
         yield f"masked_{kind}", chain((6,), L.Embedding(6, 3, mask_zero=True), layer(4), dtype="int32")
         yield f"masked_{kind}_deep", chain((6,), L.Embedding(6, 3, mask_zero=True), L.Dense(3), L.Dropout(0.1), layer(4, return_sequences=True),
                                            L.BatchNormalization(), layer(3), L.Dense(2), dtype="int32")
+    embed = lambda: L.Embedding(6, 3, mask_zero=True)  # noqa: E731
+    yield "masked_gru_after", chain((6,), embed(), L.GRU(4), L.Dense(2), dtype="int32")
+    yield "masked_gru_after_deep", chain((6,), embed(), L.Dense(3), L.GRU(4, return_sequences=True), L.GRU(3, go_backwards=True), dtype="int32")
+    yield "masked_gru_after_both", chain((6,), embed(), L.Bidirectional(L.GRU(4, return_sequences=True)), L.Bidirectional(L.GRU(3), merge_mode="sum"),
+                                         dtype="int32")
+    yield "unused_masking", chain((6, 2), L.Masking(0.5), L.Conv1D(3, 2), L.LSTM(3))
     yield "masked_gru", chain((6,), L.Embedding(6, 3, mask_zero=True), L.GRU(4, reset_after=False), dtype="int32")
     yield "masked_bidirectional", chain((6,), L.Embedding(6, 3, mask_zero=True), L.Bidirectional(L.LSTM(4)), dtype="int32")
     yield "unused_mask", chain((6,), L.Embedding(6, 3, mask_zero=True), L.Dense(3), L.Flatten(), L.Dense(2), dtype="int32")
@@ -453,6 +467,10 @@ class Layers(Case):
         for name, model in masked_cases():
             with self.subTest(name):
                 self.check(name, model, batch=4, high=4)
+        for name, layer in [("gru", layers.GRU(3)), ("sequences", layers.GRU(3, return_sequences=True)), ("lstm", layers.LSTM(3)),
+                            ("both", layers.Bidirectional(layers.GRU(2, return_sequences=True))), ("rnn", layers.SimpleRNN(2))]:
+            with self.subTest(f"masking_{name}"):
+                self.check(f"masking_{name}", chain((6, 2), layers.Masking(0.5), layer), inputs=with_hidden_steps(0.5))
 
     def test_networks(self):
         for name, model in networks():

@@ -290,4 +290,30 @@ Ref Call::affine_last(const Ref& x, const Tensor& mean, const Tensor& factor, co
   return flat ? reshape(y, s) : y;
 }
 
+Ref Call::hidden_steps(const MaskSource& mask) const {
+  const Ref& x = mask.input;
+  if (mask.indices) {
+    Tensor table(DType::kFloat32, {mask.count, 1});
+    table.data<float>()[0] = 1;
+    Node config = Node::map({{"input_dim", Node::integer(mask.count)},
+                             {"output_dim", Node::integer(1)},
+                             {"mask_zero", Node::boolean(false)},
+                             {"trainable", Node::boolean(false)}});
+    Shape shape = x.shape;
+    shape.push_back(Dim(1));
+    return add("hidden", "Embedding", std::move(config), {fixed("embeddings", table)}, x, shape);
+  }
+  // The sum of all distances from the value, as far above 1 as it is above 0.
+  constexpr double kLarge = 1e30;
+  const int64_t features = known(x.shape.back(), "the number of features");
+  Tensor ones(DType::kFloat32, {features, 1});
+  std::fill_n(ones.data<float>(), features, 1.0F);
+  const Ref distance = sum({relu(scale(x, 1, -mask.value)), relu(scale(x, -1, mask.value))});
+  return scale(relu(scale(map_last(distance, ones), kLarge), 1), -1, 1);
+}
+
+Ref Call::without_hidden(const Ref& sequence, const MaskSource& mask) const {
+  return product({sequence, scale(hidden_steps(mask), -1, 1)});
+}
+
 }  // namespace dl::tfjs

@@ -69,6 +69,9 @@ class Call {
   Ref map_last(const Ref& x, const Tensor& matrix, const Tensor& bias = {}) const;
   Ref map_axis(const Ref& x, int64_t axis, const Tensor& matrix) const;
   Ref dense(std::string_view piece, const Ref& x, OutWeight kernel, std::vector<OutWeight> bias, int64_t units) const;
+  // 1 for the steps that a mask hides, 0 for the others: [batch, steps, 1].
+  Ref hidden_steps(const MaskSource& mask) const;
+  Ref without_hidden(const Ref& sequence, const MaskSource& mask) const;
   // x * factor + offset along the last axis.
   Ref affine_last(const Ref& x, const Tensor& mean, const Tensor& factor, const Tensor& offset) const;
 

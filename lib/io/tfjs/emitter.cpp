@@ -78,7 +78,7 @@ void Emitter::begin_call(size_t layer, const std::string& name, bool trainable, 
 }
 
 void Emitter::check_mask(const OutLayer& layer, const std::vector<Ref>& inputs) {
-  if (!is_one_of(layer.class_name, kRecurrent)) return;
+  if (!keeps_masks_ || !is_one_of(layer.class_name, kRecurrent)) return;
   const MaskState expected = layer.wrapped > 0 ? MaskState() : used_;
   const MaskState found = layer.wrapped > 0 ? MaskState() : inputs[0].mask;
   if (found != expected || found.kind == MaskState::kBroken) throw UserError("works with a mask that TF.js loses or computes otherwise");
@@ -155,6 +155,13 @@ void Emitter::rename(const Ref& ref, const std::string& name) {
     layer.name = name;
   }
   names_[layer.name] = ref.layer;
+}
+
+const MaskSource* Emitter::mask_source() const {
+  if (keeps_masks_ || used_.kind == MaskState::kNone) return nullptr;
+  const auto found = sources_.find(used_.source);
+  if (found == sources_.end()) throw UserError("works with a mask that cannot be written for TF.js");
+  return &found->second;
 }
 
 std::vector<std::string> Emitter::misled_layers() const { return has_masks_ ? unmasked_ : std::vector<std::string>(); }

@@ -40,6 +40,14 @@ struct Ref {
   MaskState mask = {};
 };
 
+// From what a mask can be computed as numbers: steps count where an index is not 0, or where any feature is not `value`.
+struct MaskSource {
+  Ref input;
+  bool indices = false;
+  int64_t count = 0;  // of different indices
+  double value = 0;
+};
+
 struct OutLayer {
   std::string name, class_name;
   spec::Node config;
@@ -68,7 +76,11 @@ class Emitter {
   void wrap() { ++wrapped_; }
   void unwrap() { --wrapped_; }
   size_t wrapped() const { return wrapped_; }
+  // Whether TF.js is to handle masks. Else there are none in the written model: they are of no use, or given as numbers.
   void set_keeps_masks(bool keeps) { keeps_masks_ = keeps; }
+  void add_mask_source(dl::Value mask, MaskSource source) { sources_[mask] = std::move(source); }
+  // Of the mask that the model's layer works with; null where it has none. UserError where it cannot be computed.
+  const MaskSource* mask_source() const;
   bool keeps_masks() const { return keeps_masks_; }
 
   const std::vector<OutLayer>& layers() const { return layers_; }
@@ -88,6 +100,7 @@ class Emitter {
   bool trainable_ = true, keeps_masks_ = true, has_masks_ = false;
   MaskState used_, made_;
   std::vector<std::string> unmasked_;
+  std::map<dl::Value, MaskSource> sources_;
 };
 
 // [null, 28, 28, 1]

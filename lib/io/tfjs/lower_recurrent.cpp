@@ -113,7 +113,7 @@ enum Gate { kInput, kForget, kCandidate, kOutput, kGates = 4 };  // of the LSTM
 
 // Matrices of the LSTM, built column by column.
 struct Phased {
-  int64_t features, units;
+  int64_t features, units;  // the features with that of the mask
   Tensor kernel, recurrent, bias;
 
   Phased(int64_t features_, int64_t units_)
@@ -144,10 +144,11 @@ struct GruWeights {
   float b(int64_t side, int64_t block, int64_t unit) const { return bias.data<float>()[(side * 3 + block) * units + unit]; }
 };
 
-Phased phased_weights(const Plan& plan) {
+Phased phased_weights(const Plan& plan, bool masked) {
   constexpr int64_t kZ = 0, kR = 1, kNew = 2;
   const GruWeights gru(plan);
-  Phased p(gru.kernel.dims()[0], plan.units);
+  const int64_t features = gru.kernel.dims()[0];
+  Phased p(features + (masked ? 1 : 0), plan.units);
   const auto only_in = [&](Phase phase, int64_t column) {  // the gate is 0 in the other phases
     for (const Phase other : {kPhaseQ, kPhaseS, kPhaseH})
       if (other != phase) p.from_phase(other, column) = -kFar;
@@ -175,7 +176,8 @@ Phased phased_weights(const Plan& plan) {
     p.bias.data<float>()[hf] = kFar;
     p.from_state(kS, u, hc) = 2;
     p.from_state(kH, u, hc) = -1;
-    for (int64_t f = 0; f < p.features; ++f) {
+    if (masked) p.from_input(features, hi) = -kFar;  // hidden steps keep h
+    for (int64_t f = 0; f < features; ++f) {
       p.from_input(f, qi) = gru.k(f, kR, u);
       p.from_input(f, si) = 2 * gru.k(f, kNew, u);
       p.from_input(f, hi) = -gru.k(f, kZ, u);
@@ -213,7 +215,8 @@ std::vector<Ref> write_reset_after(const Plan& plan, const std::vector<Ref>& in)
     throw UserError("has reset_after, which TF.js does not know and which can be rewritten for activations tanh and sigmoid only");
   const Call& c = plan.c;
   const int64_t units = plan.units, wide = 3 * units;
-  const Ref x = repeat_steps(plan, in[0]);
+  const MaskSource* mask = c.emitter.mask_source();
+  const Ref x = repeat_steps(plan, mask ? c.concat({in[0], c.hidden_steps(*mask)}, 2) : in[0]);
   std::vector<Ref> inputs = {x};
   if (in.size() > 1) {  // [h, 0, 0] as both states: the output is the cell's state
     Tensor matrix(DType::kFloat32, {units, wide});
@@ -231,8 +234,8 @@ std::vector<Ref> write_reset_after(const Plan& plan, const std::vector<Ref>& in)
                                  {"go_backwards", Node::boolean(plan.backwards)},
                                  {"stateful", Node::boolean(false)},
                                  {"unroll", Node::boolean(false)}});
-  const int64_t features = c.weight("kernel").dims()[0];
-  const auto built = std::make_shared<Phased>(phased_weights(plan));
+  const auto built = std::make_shared<Phased>(phased_weights(plan, mask != nullptr));
+  const int64_t features = built->features;
   std::vector<OutWeight> made = {{"kernel", {features + 3, 4 * wide}, [built] { return built->kernel; }},
                                  {"recurrent_kernel", {wide, 4 * wide}, [built] { return built->recurrent; }},
                                  {"bias", {4 * wide}, [built] { return built->bias; }}};
@@ -281,7 +284,14 @@ Ref reverse(const Call& c, const Ref& x) {
 std::vector<Ref> lower_recurrent(const Call& c, const std::vector<Ref>& in, const std::vector<Shape>&) {
   if (c.config().flag("zero_output_for_mask") && in[0].mask.kind != MaskState::kNone && c.config().flag("return_sequences"))
     throw UserError("gives zeros for masked steps, which TF.js does not");
-  return write_recurrent(Plan(c, c.config()), in);
+  std::vector<Ref> outputs = write_recurrent(Plan(c, c.config()), in);
+  const MaskSource* mask = c.emitter.mask_source();
+  if (mask && c.config().flag("zero_output_for_mask") && c.config().flag("return_sequences")) {
+    const bool backwards = c.config().flag("go_backwards");
+    outputs[0] = c.without_hidden(backwards ? reverse(c, outputs[0]) : outputs[0], *mask);
+    if (backwards) outputs[0] = reverse(c, outputs[0]);
+  }
+  return outputs;
 }
 
 // A cell, or cells on top of each other, as the layers of the same names.
@@ -381,6 +391,11 @@ std::vector<Ref> lower_bidirectional(const Call& c, const std::vector<Ref>& in, 
   };
   std::vector<Ref> y = write(forward, "forward_layer", first), z = write(backward, "backward_layer", second);
   if (sequences) z[0] = reverse(c, z[0]);
+  // Keras gives zeros for masked steps of wrapped layers.
+  if (const MaskSource* mask = c.emitter.mask_source(); mask && sequences) {
+    y[0] = c.without_hidden(y[0], *mask);
+    z[0] = c.without_hidden(z[0], *mask);
+  }
   const std::string mode = c.config().text("merge_mode");
   std::vector<Ref> outputs;
   if (mode == "none")

@@ -130,6 +130,8 @@ std::vector<Ref> lower_embedding(const Call& c, const std::vector<Ref>& in, cons
 }
 
 std::vector<Ref> lower_masking(const Call& c, const std::vector<Ref>& in, const std::vector<Shape>&) {
+  // The layer of TF.js always makes a mask, too.
+  if (!c.emitter.keeps_masks()) return {c.without_hidden(in[0], {in[0], false, 0, c.config().real("mask_value")})};
   return {c.add("", "Masking", c.keys({"mask_value"}), {}, in[0], in[0].shape)};
 }
 

@@ -71,15 +71,33 @@ class Lowering {
   const MaskedVar& value_of(const ModelRef& ref) const { return built_.calls[ref.index].outputs.at(ref.output); }
   MaskState mask_of(const ModelRef& ref) const { return ref.is_input ? MaskState() : state_of(value_of(ref)); }
 
-  // Whether any number depends on a mask.
+  // Whether TF.js has to handle masks: not where nothing depends on one, nor where those who do can take it as numbers.
   bool needs_masks() const {
     for (const LayerCall& call : model_.calls) {
-      const std::string_view name = model_.layers[call.layer]->def->class_name;
-      if (!is_one_of(name, kRecurrent) && !uses_mask(call)) continue;
+      const Layer& layer = *model_.layers[call.layer];
+      if ((!is_one_of(layer.def->class_name, kRecurrent) && !uses_mask(call)) || takes_mask_as_numbers(layer)) continue;
       for (const ModelRef& ref : call.inputs)
         if (mask_of(ref).kind != MaskState::kNone) return true;
     }
     return false;
+  }
+
+  // What GRU with reset_after is rewritten to.
+  static bool takes_mask_as_numbers(const Layer& layer) {
+    const std::string_view name = layer.def->class_name;
+    if (name == "Bidirectional")
+      return std::all_of(layer.children.begin(), layer.children.end(),
+                         [](const auto& child) { return takes_mask_as_numbers(*child.second); });
+    return name == "GRU" && layer.config.flag("reset_after");
+  }
+
+  void add_mask_source(const LayerCall& call, const Layer& layer, const CallTrace& trace, const std::vector<Ref>& inputs) {
+    const MaskState made = state_of(trace.outputs[0]);
+    if (made.kind == MaskState::kNone) return;
+    if (layer.def->class_name == std::string_view("Embedding") && layer.config.flag("mask_zero"))
+      net_.emitter.add_mask_source(made.source, {inputs[0], true, layer.config.integer("input_dim"), 0});
+    if (layer.def->class_name == std::string_view("Masking") && mask_of(call.inputs[0]).kind == MaskState::kNone)
+      net_.emitter.add_mask_source(made.source, {inputs[0], false, 0, layer.config.real("mask_value")});
   }
 
   // Whether a mask of an input changes what the layer gives. Merges look at masks for Maximum and Minimum only.
@@ -150,6 +168,7 @@ class Lowering {
     }
     std::vector<Shape> shapes;
     for (const MaskedVar& output : trace.outputs) shapes.push_back(output.value.shape());
+    add_mask_source(call, layer, trace, inputs);
     std::vector<Ref> results = function(c, inputs, shapes);
     DL_CHECK(results.size() == shapes.size(), fmt::format("{} gives {} outputs for {}", class_name, results.size(), shapes.size()));
     for (size_t i = 0; i < results.size(); ++i)
