@@ -20,7 +20,7 @@ constexpr int64_t kMaxElements = int64_t{1} << 27;  // of what a few numbers in 
 
 // For each place of a padded axis the place in an axis of n elements that it repeats.
 Ints sources(NodeCall& call, const std::string& mode, int64_t n, int64_t before, int64_t after) {
-  if (n + before + after > kMaxElements) call.unsupported("padding that large");
+  if (n > kMaxElements || n + before + after > kMaxElements) call.unsupported("padding that large");
   if (n == 0) call.fail("mode " + mode + " has nothing to repeat along an axis of size 0");
   Ints places;
   for (int64_t i = -before; i < n + after; ++i) {

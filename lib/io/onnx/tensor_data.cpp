@@ -125,7 +125,7 @@ int64_t raw_bytes(int64_t elements, int32_t type, DType dtype, bool narrow) {
   const int64_t each = narrow ? 1 : static_cast<int64_t>(size_of(dtype));
   int64_t bytes = 0;
   if (__builtin_mul_overflow(elements, each, &bytes)) throw FileError("has more elements than fit in memory");
-  return narrow ? (bytes + per_byte(type) - 1) / per_byte(type) : bytes;
+  return narrow ? bytes / per_byte(type) + (bytes % per_byte(type) != 0) : bytes;
 }
 
 // Typed fields: what protobuf holds in a wider type.
