@@ -102,6 +102,7 @@ H5 = {
     "vlen": legacy(replace(KERNEL, lambda f, p: f.create_dataset(p, shape=(3, 2), dtype=h5py.vlen_dtype("float32")))),
     "compound": legacy(replace(KERNEL, lambda f, p: f.create_dataset(p, shape=(3, 2), dtype=[("a", "f4"), ("b", "i4")]))),
     "nan": legacy(replace(KERNEL, lambda f, p: f.create_dataset(p, data=np.full((3, 2), np.nan, "float32")))),
+    "heap-loop": (HERE / "h5/heap-loop.h5").read_bytes(),  # found by mutation: a heap that HDF5 1.10 walks for ever
     "empty": b"",
     "magic-alone": b"\x89HDF\r\n\x1a\n",
     "not-hdf5": b"PK\x05\x06 this is no HDF5 file" * 40,

@@ -18,6 +18,7 @@ namespace dl {
 namespace {
 
 constexpr rlim_t kMemoryBytes = rlim_t{2} << 30;  // beyond what the parent held at the fork
+constexpr rlim_t kListingSeconds = 4;             // of the processor: a crafted file can keep HDF5 1.10 busy for ever
 constexpr rlim_t kCpuSeconds = 1800;              // of the processor; the parent watches for stalls
 constexpr size_t kMaxObjects = 200'000;
 constexpr int kMaxDepth = 40;
@@ -75,6 +76,11 @@ class Child {
     list_group("", 0, H5Gopen2(file_, "/", H5P_DEFAULT));
     frame('L', "");
     flush();
+    rlimit cpu{};
+    if (getrlimit(RLIMIT_CPU, &cpu) == 0) {
+      cpu.rlim_cur = cpu.rlim_max;
+      setrlimit(RLIMIT_CPU, &cpu);
+    }
     uint32_t number = 0;
     while (receive(&number)) {
       if (number >= datasets_.size()) fail("", "there is no such dataset");
@@ -482,6 +488,11 @@ void confine(int keep_a, int keep_b) {
 #endif
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, kCpuSeconds);
+  rlimit cpu{};
+  if (getrlimit(RLIMIT_CPU, &cpu) == 0) {
+    cpu.rlim_cur = std::min(kListingSeconds, cpu.rlim_max);  // run() lifts it
+    setrlimit(RLIMIT_CPU, &cpu);
+  }
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_NOFILE, 0);  // external files and plugins cannot be opened, whatever the file says
 }
