@@ -193,8 +193,7 @@ std::string to_text(const LoadedModel& loaded, const Report& report) {
 
 ExitCode answer_for(const LoadedModel& loaded, const InspectOptions& options) {
   const Format* format = find_format(options.target);
-  const std::vector<std::string> lines =
-      format && format->unsupported ? format->unsupported(to_saved_model(loaded), {}) : std::vector<std::string>{};
+  const std::vector<std::string> lines = format ? hindrances(to_saved_model(loaded), *format, {}) : std::vector<std::string>{};
   if (options.common.json) {
     const Json json = {
         {"schema_version", 1}, {"file", loaded.origin}, {"format", options.target}, {"supported", lines.empty()}, {"unsupported", lines}};

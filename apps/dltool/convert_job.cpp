@@ -14,7 +14,6 @@
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/sha256.h"
-#include "io/raise/raise.h"
 #include "layers/graph_layer.h"
 #include "train/model_file.h"
 #include "train/model_preprocessing.h"
@@ -182,16 +181,9 @@ void hash_target(const std::string& path, ConvertResult& result) {
   result.sha256 = all.hex();
 }
 
-// Formats that know layers and no operators.
-bool holds_layers(const std::string& format) { return format == "keras" || format == "h5" || format == "tfjs"; }
-
 void write(const SavedModel& model, const std::string& path, const std::string& format, const WriteOptions& options) {
   if (format == kCheckpoint) return write_model_checkpoint(path, model);
-  const Format* f = find_format(format);
-  if (graph_of(model.model) && holds_layers(format)) return write(raise_to_layers(model), path, format, options);
-  const std::vector<std::string> refused = f->unsupported ? f->unsupported(model, options) : std::vector<std::string>{};
-  if (!refused.empty()) throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format, fmt::join(refused, "\n  ")));
-  f->write(model, path, options);
+  write_model(model, path, *find_format(format), options);
 }
 
 SavedModel read_back(const std::string& path, const std::string& format) {

@@ -36,6 +36,7 @@ struct Format {
   std::vector<const char*>
       suffixes;               // with the dot; the first is the usual one. A folder format has suffixes of the path or of a file in it
   bool weights_only = false;  // read() gives weights and no model
+  bool layers_only = false;   // holds no operators: graphs are raised to layers first (io/raise)
   // Looks at the name and the first bytes (at most 4096; empty for a folder). Never throws.
   bool (*probe)(const std::string& path, std::string_view head) = nullptr;
   // FileError: damaged, hostile or unsupported (all unsupported things at once, a line each: place, what, why).
@@ -50,6 +51,11 @@ std::span<const Format* const> format_table();
 const Format* find_format(std::string_view name);         // null when unknown
 const Format* format_of_path(const std::string& path);    // by suffix, for writing; null when it tells nothing
 const Format* recognize_format(const std::string& path);  // by the first bytes and the suffix; null when nothing fits
+
+// What stands in the way of writing `model`, a line each; empty: all is well.
+std::vector<std::string> hindrances(const SavedModel& model, const Format& format, const WriteOptions& options);
+// FileError with all of them, else Format::write.
+void write_model(const SavedModel& model, const std::string& path, const Format& format, const WriteOptions& options);
 
 // By `format`, else as recognised. FileError naming the formats there are when none fits.
 SavedModel read_model(const std::string& path, const ReadOptions& options = {}, const Format* format = nullptr);

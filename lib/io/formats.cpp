@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -7,6 +8,8 @@
 
 #include "base/error.h"
 #include "io/format.h"
+#include "io/raise/raise.h"
+#include "layers/graph_layer.h"
 
 namespace dl {
 
@@ -53,6 +56,24 @@ const Format* recognize_format(const std::string& path) {
   for (const Format* format : kFormats)
     if (format->probe(path, std::string_view(bytes.data(), count))) return format;
   return nullptr;
+}
+
+std::vector<std::string> hindrances(const SavedModel& model, const Format& format, const WriteOptions& options) {
+  if (!format.layers_only || !graph_of(model.model))
+    return format.unsupported ? format.unsupported(model, options) : std::vector<std::string>{};
+  std::vector<std::string> left;
+  const SavedModel raised = raise_to_layers(model, left);
+  return left.empty() && format.unsupported ? format.unsupported(raised, options) : left;
+}
+
+void write_model(const SavedModel& model, const std::string& path, const Format& format, const WriteOptions& options) {
+  std::vector<std::string> lines;
+  const bool raise = format.layers_only && graph_of(model.model);
+  const SavedModel raised = raise ? raise_to_layers(model, lines) : SavedModel{};
+  const SavedModel& written = raise ? raised : model;
+  if (lines.empty() && format.unsupported) lines = format.unsupported(written, options);
+  if (!lines.empty()) throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format.name, fmt::join(lines, "\n  ")));
+  format.write(written, path, options);
 }
 
 SavedModel read_model(const std::string& path, const ReadOptions& options, const Format* format) {

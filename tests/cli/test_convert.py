@@ -115,8 +115,22 @@ class Targets(CliTest):
     def test_for(self):
         self.write("m.yaml", 'inputs: {x: {shape: [3]}}\nlayers: [{Lambda: {expression: "x * 2"}}]')
         self.run_dltool("inspect", "m.yaml", "--for", "onnx").succeeds().prints("can be written as onnx")
-        self.run_dltool("inspect", "m.yaml", "--for", "keras").exits(1).prints(r"layer 'lambda' \(Lambda\)")
-        self.run_dltool("convert", "m.yaml", "m.keras").fails(3, r"cannot be written as keras:", lines=None)
+        self.write("n.yaml", 'inputs: {x: {shape: [3]}}\nlayers: [{Lambda: {expression: "erf(x)"}}]')
+        self.run_dltool("inspect", "n.yaml", "--for", "tfjs").exits(1).prints(r"layer 'lambda' \(Lambda\)")
+        self.run_dltool("convert", "n.yaml", "n.tfjs").fails(3, r"cannot be written as tfjs:", lines=None)
+        self.assertFalse((self.folder / "n.tfjs").exists())
+
+    def test_for_layers_of_a_graph(self):
+        """Formats of layers take a graph whose operators are those of layers, and say of every other operator that they are not."""
+        self.run_dltool("convert", self.source(), "a.onnx").succeeds()
+        self.run_dltool("inspect", "a.onnx", "--for", "keras").succeeds().prints("can be written as keras")
+        self.run_dltool("convert", "a.onnx", "a.keras").succeeds()
+        classes = [layer["class"] for layer in self.run_dltool("inspect", "a.keras", "--json").json()["layers"]]
+        self.assertEqual(classes, ["Input", "Dense", "Dense"])
+        self.write("m.yaml", 'inputs: {x: {shape: [3]}}\nlayers: [{Lambda: {expression: "cos(relu(sin(x)))"}}]')
+        self.run_dltool("convert", "m.yaml", "m.onnx").succeeds()
+        self.run_dltool("inspect", "m.onnx", "--for", "keras").exits(1).prints(r"no layer gives cos\(").prints(r"no layer gives sin\(")
+        self.run_dltool("convert", "m.onnx", "m.keras").fails(3, r"cannot be written as keras:", lines=None)
         self.assertFalse((self.folder / "m.keras").exists())
 
 

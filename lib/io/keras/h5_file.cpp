@@ -144,6 +144,7 @@ const Format format_h5 = {
     .name = "h5",
     .summary = "Keras model as HDF5 (of Keras 1 to 3; Deeplearning4j)",
     .suffixes = {".h5", ".hdf5"},
+    .layers_only = true,
     .probe = probe,
     .read = read,
     .unsupported = unsupported,

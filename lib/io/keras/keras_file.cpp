@@ -82,6 +82,7 @@ const Format format_keras = {
     .name = "keras",
     .summary = "Keras 3 model file",
     .suffixes = {".keras"},
+    .layers_only = true,
     .probe = probe,
     .read = read,
     .unsupported = unsupported,

@@ -90,14 +90,16 @@ class Raiser {
     }
   }
 
-  void run(const std::string& model_name, SavedModel& result) {
+  // What no layer gives, if anything; then the result is left alone.
+  std::vector<std::string> run(const std::string& model_name, SavedModel& result) {
     for (const NamedValue& out : graph_.program.outputs) realise(out.value);
-    if (!left_.empty()) throw FileError(fmt::format("no layers give these operators of the graph:\n  {}", fmt::join(left_, "\n  ")));
+    if (!left_.empty()) return left_;
     for (const NamedValue& out : graph_.program.outputs)
       if (input_.contains(out.value)) copy_input(out.value);
     fold_activations();
     result.model_tree = tree(model_name);
     result.weights = std::move(weights_);
+    return {};
   }
 
  private:
@@ -167,8 +169,8 @@ class Raiser {
     std::vector<std::string> operands;
     for (const Value in : node.inputs) operands.push_back(to_string(graph_.program.graph.type(in)));
     const std::string& scope = graph_.program.graph.scope_name(node.scope);
-    std::string line = fmt::format("{}({}) -> {}{}", node.op->name, fmt::join(operands, ", "), to_string(graph_.program.graph.type(v)),
-                                   scope.empty() ? "" : " of '" + scope + "'");
+    std::string line = fmt::format("no layer gives {}({}) -> {}{}", node.op->name, fmt::join(operands, ", "),
+                                   to_string(graph_.program.graph.type(v)), scope.empty() ? "" : " of '" + scope + "'");
     if (std::find(left_.begin(), left_.end(), line) == left_.end()) left_.push_back(std::move(line));
   }
 
@@ -291,7 +293,7 @@ constexpr int kFoldings = 2;  // the normal form makes numbers of weights, and n
 
 }  // namespace
 
-SavedModel raise_to_layers(SavedModel model) {
+SavedModel raise_to_layers(SavedModel model, std::vector<std::string>& left) {
   const std::string name = model.model.name;
   Folded graph{build_inference_program(model.model), std::move(model.weights)};
   for (int i = 0; i < kFoldings; ++i) {
@@ -304,7 +306,8 @@ SavedModel raise_to_layers(SavedModel model) {
   model.weights.clear();
   model.slots.clear();
   model.training = {};
-  Raiser(std::move(graph)).run(name, model);
+  left = Raiser(std::move(graph)).run(name, model);
+  if (!left.empty()) return model;
   spec::Problems problems;
   model.model = parse_model(model.model_tree, "", problems);
   problems.throw_if_any();

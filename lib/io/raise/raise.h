@@ -5,12 +5,15 @@
 // Who uses it: convert, export and inspect --for, where the target is a format of layers.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "io/saved_model.h"
 
 namespace dl {
 
 // `model.model` is a graph_model(). Weights keep their bits; layers are named after them ("conv1" of "conv1.weight").
-// FileError with a line for each operator that is left over.
-SavedModel raise_to_layers(SavedModel model);
+// `left` gets a line for each operator that no layer gives; the result is a model only when it stays empty.
+SavedModel raise_to_layers(SavedModel model, std::vector<std::string>& left);
 
 }  // namespace dl

@@ -95,6 +95,7 @@ const Format format_tfjs = {
     .name = "tfjs",
     .summary = "TF.js layers model: a folder with model.json",
     .suffixes = {".tfjs", "model.json"},
+    .layers_only = true,
     .probe = probe,
     .read = read,
     .unsupported = tfjs::unsupported,
