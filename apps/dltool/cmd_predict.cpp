@@ -144,8 +144,8 @@ std::vector<Tensor> match_inputs(const std::string& path, const NamedTensors& me
   for (const auto& [name, tensor] : members) names.push_back(name);
   for (const NamedValue& in : program.inputs) known.push_back(in.name);
   const auto mismatch = [&](const std::string& what) {
-    return UserError(
-        fmt::format("{}: {}; it holds {}, the model's inputs are {}", path, what, fmt::join(names, ", "), fmt::join(known, ", ")));
+    return UserError(fmt::format("{}: {}; it holds {}, the model's inputs are {}", path, what,
+                                 names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")), fmt::join(known, ", ")));
   };
   const bool none_agrees = std::none_of(
       names.begin(), names.end(), [&](const std::string& name) { return std::find(known.begin(), known.end(), name) != known.end(); });
