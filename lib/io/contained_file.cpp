@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace dl {
 namespace {
@@ -58,10 +59,10 @@ int open_beneath(int folder, const std::string& name) {
 
 }  // namespace
 
-void ContainedFile::fail(const std::string& what) const { throw FileError(fmt::format("{}: '{}' {}", place_, name_, what)); }
+void ContainedFile::fail(const std::string& what) const { throw FileError(fmt::format("{}: {} {}", place_, name_, what)); }
 
-ContainedFile::ContainedFile(const std::string& folder, const std::string& name, std::string place)
-    : place_(std::move(place)), name_(name.substr(0, kShownBytes)) {
+ContainedFile::ContainedFile(const std::string& folder, const std::string& name, std::string place, std::string kind)
+    : place_(std::move(place)), name_(fmt::format("{}'{}'", kind, safe_for_terminal(name.substr(0, kShownBytes)))) {
   if (const std::string problem = problem_of(name); !problem.empty()) fail(problem);
   const int directory = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) fail(std::string("cannot be read: ") + std::strerror(errno));
@@ -100,7 +101,7 @@ void ContainedFile::read(uint64_t offset, void* to, size_t bytes) const {
   for (size_t done = 0; done < bytes;) {
     const ssize_t count = pread(fd_, target + done, bytes - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw EnvError(fmt::format("{}: '{}' cannot be read: {}", place_, name_, std::strerror(errno)));
+    if (count < 0) throw EnvError(fmt::format("{}: {} cannot be read: {}", place_, name_, std::strerror(errno)));
     if (count == 0) fail("ended early");
     done += static_cast<size_t>(count);
   }

@@ -220,7 +220,7 @@ def run_part(judge, part):
             if chosen not in name or (old and kind == "models" and name not in keras_cases.KERAS2):
                 continue
             K.backend.clear_session()
-            judge.model(f"{framework}-{name}", K, make(K), keras2=kind == "applications" or name in keras_cases.KERAS2)
+            judge.model(f"{framework}-{name}", K, make(K), keras2=name in keras_cases.KERAS2)
 
 
 PARTS = ("layers.keras", "models.keras", "layers.tf_keras", "models.tf_keras", "applications.keras", "applications.tf_keras",

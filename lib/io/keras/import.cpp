@@ -129,6 +129,19 @@ KerasImport import_keras_config(const spec::Node& config, const std::string& fil
   return result;
 }
 
+namespace {
+
+// The folder of an object inside a layer. Keras 2 keeps the underscore of its private attributes: "_query_dense".
+std::string object_in(Hdf5File& file, const std::string& layer, const std::string& object) {
+  if (object.empty()) return "";
+  std::string older = object;
+  older.insert(object.rfind('/') + 1, "_");  // npos + 1 is the begin
+  const bool is_older = !file.has_group(layer + "/" + object) && file.has_group(layer + "/" + older);
+  return "/" + (is_older ? older : object);
+}
+
+}  // namespace
+
 void read_object_weights(Hdf5File& file, KerasImport& import) {
   std::set<std::string> expected;
   std::map<std::string, const KerasLayerEntry*> owners;
@@ -139,7 +152,7 @@ void read_object_weights(Hdf5File& file, KerasImport& import) {
     owners[path] = &import.layers[l];
     std::map<std::string, int> counts;
     for (const KerasWeight& weight : import.weights[l]) {
-      const std::string object = path + (weight.object.empty() ? "" : "/" + weight.object) + "/vars/";
+      const std::string object = path + object_in(file, path, weight.object) + "/vars/";
       const std::string dataset = object + std::to_string(counts[object]++);
       take(file, dataset, weight, import.saved);
       expected.insert(dataset);
