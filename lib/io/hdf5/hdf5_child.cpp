@@ -453,7 +453,7 @@ void limit(decltype(RLIMIT_CPU) what, rlim_t value) {
 }
 
 // Bytes of private memory that the process may write, as RLIMIT_DATA counts them.
-rlim_t data_bytes() {
+[[maybe_unused]] rlim_t data_bytes() {
   char text[256] = {};
   const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return RLIM_INFINITY;
@@ -482,7 +482,7 @@ void confine(int keep_a, int keep_b) {
   if (low > 3) close_range(3, static_cast<unsigned>(low) - 1, 0);
   if (high > low + 1) close_range(static_cast<unsigned>(low) + 1, static_cast<unsigned>(high) - 1, 0);
   close_range(static_cast<unsigned>(high) + 1, ~0U, 0);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers take more memory than any limit
   const rlim_t held = data_bytes();
   if (held != RLIM_INFINITY) limit(RLIMIT_DATA, held + kMemoryBytes);
 #endif
