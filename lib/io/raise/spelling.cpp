@@ -369,8 +369,10 @@ std::optional<std::pair<Var, double>> without_factor(Var v) {
 // Factors of a product of two values stand behind it.
 Replacement factor_behind(const RewriteCall& call) {
   if (call.node.op != &op_matmul) return std::nullopt;
-  for (const Var& v : call.inputs)
+  for (Var v : call.inputs) {
+    while (node_of(v).op == &op_reshape || node_of(v).op == &op_transpose) v = operand(v, 0);  // a kernel may be turned
     if (node_of(v).op == &op_parameter || node_of(v).op == &op_constant) return std::nullopt;
+  }
   for (size_t i = 0; i < 2; ++i)
     if (const auto product = without_factor(call.inputs[i])) {
       std::vector<Var> inputs = call.inputs;

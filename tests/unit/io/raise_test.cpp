@@ -170,6 +170,21 @@ TEST_CASE("a linear layer in the spellings of other frameworks") {
   check_same_numbers(saved, raised);
 }
 
+TEST_CASE("pooling that keeps its axes before a product with a turned kernel") {
+  Program program;
+  Graph& graph = program.graph;
+  const Var x = input(graph, "x", {DType::kFloat32, {Dim::symbol("N"), 8, 4}});
+  program.inputs.push_back({"x", x.value});
+  const Var kernel = parameter(graph, "f.weight", {DType::kFloat32, {3, 4}});
+  program.parameters = {{"f.weight", kernel.value, true, {}}};
+  const Var pooled = reduce_mean(transpose(x, {0, 2, 1}), {2}, true);
+  program.outputs.push_back({"y", matmul(reshape(pooled, {Dim::symbol("N"), 4}), kernel, false, true).value});
+  const SavedModel saved = graph_of_program(std::move(program));
+  const SavedModel raised = raised_whole(saved);
+  CHECK(classes(raised.model) == std::vector<std::string>{"GlobalAveragePooling1D", "Dense", "Flatten"});
+  check_same_numbers(saved, raised);
+}
+
 TEST_CASE("everything that no layer gives is listed, and nothing is raised in part") {
   Program program;
   Graph& graph = program.graph;
