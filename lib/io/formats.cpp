@@ -58,22 +58,31 @@ const Format* recognize_format(const std::string& path) {
   return nullptr;
 }
 
+namespace {
+
+struct Writable {
+  SavedModel model;  // in the form that the format holds
+  std::vector<std::string> hindrances;
+};
+
+Writable in_form_of(const Format& format, const SavedModel& model, const WriteOptions& options) {
+  Writable writable{model, {}};
+  if (format.layers_only && graph_of(model.model)) writable.model = raise_to_layers(model, writable.hindrances);
+  if (writable.hindrances.empty() && format.unsupported) writable.hindrances = format.unsupported(writable.model, options);
+  return writable;
+}
+
+}  // namespace
+
 std::vector<std::string> hindrances(const SavedModel& model, const Format& format, const WriteOptions& options) {
-  if (!format.layers_only || !graph_of(model.model))
-    return format.unsupported ? format.unsupported(model, options) : std::vector<std::string>{};
-  std::vector<std::string> left;
-  const SavedModel raised = raise_to_layers(model, left);
-  return left.empty() && format.unsupported ? format.unsupported(raised, options) : left;
+  return in_form_of(format, model, options).hindrances;
 }
 
 void write_model(const SavedModel& model, const std::string& path, const Format& format, const WriteOptions& options) {
-  std::vector<std::string> lines;
-  const bool raise = format.layers_only && graph_of(model.model);
-  const SavedModel raised = raise ? raise_to_layers(model, lines) : SavedModel{};
-  const SavedModel& written = raise ? raised : model;
-  if (lines.empty() && format.unsupported) lines = format.unsupported(written, options);
-  if (!lines.empty()) throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format.name, fmt::join(lines, "\n  ")));
-  format.write(written, path, options);
+  const Writable writable = in_form_of(format, model, options);
+  if (!writable.hindrances.empty())
+    throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format.name, fmt::join(writable.hindrances, "\n  ")));
+  format.write(writable.model, path, options);
 }
 
 SavedModel read_model(const std::string& path, const ReadOptions& options, const Format* format) {

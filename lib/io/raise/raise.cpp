@@ -289,7 +289,7 @@ class Raiser {
   std::vector<std::string> left_;
 };
 
-constexpr int kFoldings = 2;  // the normal form makes numbers of weights, and numbers make more normal
+constexpr int kFoldings = 3;  // the normal form makes numbers of weights, and numbers make more normal
 
 }  // namespace
 
@@ -300,8 +300,6 @@ SavedModel raise_to_layers(SavedModel model, std::vector<std::string>& left) {
     graph.program = normal_form(graph.program);
     graph = fold_weights(graph.program, graph.weights);
   }
-  graph.program = normal_form(graph.program);
-  graph = fold_weights(graph.program, graph.weights);
   model.model_tree = {};
   model.weights.clear();
   model.slots.clear();

@@ -145,20 +145,27 @@ Replacement same_spelling(const RewriteCall& call) {
   return std::nullopt;
 }
 
-// relu(x) + w relu(-x): x above 0, -w x below.
+// The slope w of relu(x) and w * relu(-x), invalid where the two are not of this form.
+Var slope_below(Var above, Var below) {
+  if (node_of(above).op != &op_relu || node_of(below).op != &op_mul) return {};
+  for (size_t i = 0; i < 2; ++i) {
+    const Var negative = operand(below, i);
+    if (node_of(negative).op != &op_relu || node_of(operand(negative, 0)).op != &op_mul) continue;
+    const Var turned = operand(negative, 0);
+    for (size_t k = 0; k < 2; ++k)
+      if (operand(turned, k).value == operand(above, 0).value && constant_of(operand(turned, 1 - k)) == -1.0) return operand(below, 1 - i);
+  }
+  return {};
+}
+
+// relu(x) - w relu(-x), or with a sum and -w: x above 0, w x below.
 Replacement falling_slope(const RewriteCall& call) {
-  for (size_t side = 0; side < 2; ++side) {
-    const Var above = call.inputs[side], below = call.inputs[1 - side];
-    if (node_of(above).op != &op_relu || node_of(below).op != &op_mul) continue;
-    const Var x = operand(above, 0);
-    for (size_t i = 0; i < 2; ++i) {
-      const Var negative = operand(below, i), slope = operand(below, 1 - i);
-      if (node_of(negative).op != &op_relu || node_of(operand(negative, 0)).op != &op_mul) continue;
-      const Var turned = operand(negative, 0);
-      for (size_t k = 0; k < 2; ++k)
-        if (operand(turned, k).value == x.value && constant_of(operand(turned, 1 - k)) == -1.0)
-          return select(less(x, 0.0), x * (slope * -1.0), x);
-    }
+  const bool difference = call.node.op == &op_sub;
+  for (size_t side = 0; side < (difference ? 1u : 2u); ++side) {
+    const Var slope = slope_below(call.inputs[side], call.inputs[1 - side]);
+    if (!slope.valid()) continue;
+    const Var x = operand(call.inputs[side], 0);
+    return select(less(x, 0.0), x * (difference ? slope : slope * -1.0), x);
   }
   return std::nullopt;
 }
@@ -177,18 +184,7 @@ Replacement two_sided(const RewriteCall& call) {
         if (constant_of(operand(below, i))) function = node_of(operand(below, 1 - i)).op;
     return function == &op_expm1 ? Replacement(relu(x) + call.inputs[2]) : std::nullopt;
   }
-  if (call.node.op == &op_add) return falling_slope(call);
-  if (call.node.op != &op_sub || node_of(call.inputs[0]).op != &op_relu || node_of(call.inputs[1]).op != &op_mul) return std::nullopt;
-  const Var x = operand(call.inputs[0], 0);
-  for (size_t i = 0; i < 2; ++i) {
-    const Var negative = operand(call.inputs[1], i), slope = operand(call.inputs[1], 1 - i);
-    if (node_of(negative).op != &op_relu) continue;
-    const Var turned = operand(negative, 0);
-    if (node_of(turned).op != &op_mul) continue;
-    for (size_t k = 0; k < 2; ++k)
-      if (operand(turned, k).value == x.value && constant_of(operand(turned, 1 - k)) == -1.0) return select(less(x, 0.0), x * slope, x);
-  }
-  return std::nullopt;
+  return call.node.op == &op_add || call.node.op == &op_sub ? falling_slope(call) : std::nullopt;
 }
 
 Replacement plain_powers(const RewriteCall& call) {
