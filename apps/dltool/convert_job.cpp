@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/log.h"
+#include "base/scratch_folder.h"
 #include "base/sha256.h"
 #include "layers/graph_layer.h"
 #include "train/model_file.h"
@@ -123,44 +121,14 @@ size_t bytes_of(const NamedTensors& tensors) {
   return bytes;
 }
 
-// Everything is written into a folder of its own beside the target and moved when it has been proven.
-class Workspace {
- public:
-  explicit Workspace(const std::string& target) : target_(fs::absolute(target).lexically_normal()) {
-    std::string name = (target_.parent_path() / ("." + target_.filename().string() + ".XXXXXX")).string();
-    if (!mkdtemp(name.data())) throw_file_error(target_.parent_path().string(), "cannot write", errno);
-    folder_ = name;
-  }
-  ~Workspace() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-
-  std::string path() const { return (folder_ / target_.filename()).string(); }
-
-  // The file of the target's name last: until then the old model is whole.
-  void publish() {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder_))
-      if (entry.path().filename() != target_.filename()) move(entry.path());
-    move(folder_ / target_.filename());
-  }
-
- private:
-  void move(const fs::path& from) {
-    const fs::path to = target_.parent_path() / from.filename();
-    std::error_code error;
-    if (fs::is_directory(to) && !fs::is_symlink(to)) {  // rename() replaces no folder that holds something
-      const fs::path old = folder_ / (from.filename().string() + ".old");
-      fs::rename(to, old, error);
-    }
-    if (!error) fs::rename(from, to, error);
-    if (error) throw_file_error(to.string(), "cannot write", error.value());
-  }
-
-  fs::path target_, folder_;
-};
+// The file of the target's name last: until then the old model is whole.
+void publish_all(ScratchFolder& scratch, const fs::path& result) {
+  std::vector<fs::path> others;
+  for (const fs::directory_entry& entry : fs::directory_iterator(scratch.path()))
+    if (entry.path() != result) others.push_back(entry.path());
+  for (const fs::path& other : others) scratch.publish(other);
+  scratch.publish(result);
+}
 
 void hash_target(const std::string& path, ConvertResult& result) {
   if (!fs::is_directory(path)) {
@@ -291,12 +259,14 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     const bool last =
         std::none_of(results.begin() + (&result - results.data()) + 1, results.end(), [](const auto& r) { return !r.skipped; });
     const auto start = std::chrono::steady_clock::now();
-    Workspace workspace(result.target.path);
+    // Written and proven in a folder of its own beside the target, then moved.
+    ScratchFolder scratch(result.target.path);
+    const std::string working = (scratch.path() / scratch.target().filename()).string();
     try {
-      write(model, workspace.path(), result.target.format, settings.write);
+      write(model, working, result.target.format, settings.write);
       if (last) model.weights.clear(), model.slots.clear();  // a large model is in memory once, not beside what is read back
       if (settings.verify) {
-        SavedModel again = read_back(workspace.path(), result.target.format);
+        SavedModel again = read_back(working, result.target.format);
         if (holds_weights_only(result.target.format)) again.model = model.model;
         result.parity = compare_outputs(expected, run_model(again, inputs), settings.parity);
         if (!result.parity->ok())
@@ -304,14 +274,13 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
       }
     } catch (const Error& e) {  // what it says of the working copy is meant for the target
       std::string text = e.what();
-      for (size_t at; (at = text.find(workspace.path())) != std::string::npos;)
-        text.replace(at, workspace.path().size(), result.target.path);
+      for (size_t at; (at = text.find(working)) != std::string::npos;) text.replace(at, working.size(), result.target.path);
       if (text.find(result.target.path) == std::string::npos) text = result.target.path + ": " + text;
       if (dynamic_cast<const ParityError*>(&e)) throw ParityError(e.code(), text);
       throw Error(e.code(), text);
     }
-    hash_target(workspace.path(), result);
-    workspace.publish();
+    hash_target(working, result);
+    publish_all(scratch, working);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   return results;

@@ -123,12 +123,15 @@ void AtomicFile::commit() {
   if (direct_) return;
   if (::rename(temp_.c_str(), target_.c_str()) != 0) fail("cannot rename into place", errno);
   temp_.clear();
-  const int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) fail("cannot sync the folder", errno);
-  const bool failed = sync_failed(folder);
-  const int error = errno;
-  ::close(folder);
-  if (failed) fail("cannot sync the folder", error);
+  if (const int error = sync_folder(folder_of(target_)); error != 0) fail("cannot sync the folder", error);
+}
+
+int sync_folder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = sync_failed(fd) ? errno : 0;
+  ::close(fd);
+  return error;
 }
 
 void atomic_write(const std::string& path, std::string_view bytes) {

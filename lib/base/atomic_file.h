@@ -44,6 +44,9 @@ void atomic_write(const std::string& path, std::string_view bytes);
 // process writes there. Returns the number removed; a missing folder holds none.
 int64_t remove_stale_temp_files(const std::string& directory);
 
+// Makes renames in the folder last; 0 or errno. File systems that cannot sync are fine.
+int sync_folder(const std::string& folder);
+
 // One EnvError for a failed call on a file: "PATH: cannot write: No space left on device (free some space ...)".
 [[noreturn]] void throw_file_error(const std::string& path, const char* what, int error);
 

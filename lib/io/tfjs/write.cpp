@@ -1,11 +1,7 @@
 #include "io/tfjs/write.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +12,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/scratch_folder.h"
 #include "io/keras/json_node.h"
 #include "io/tfjs/network.h"
 #include "io/tfjs/test_pairs.h"
@@ -168,49 +165,6 @@ std::string model_json(const SavedModel& model, const Network& net, const std::v
 
 // ---- folders
 
-void sync_folder(const fs::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) throw_file_error(folder.string(), "cannot write", errno);
-  const int error = fsync(fd) != 0 ? errno : 0;
-  close(fd);
-  if (error != 0 && error != EINVAL) throw_file_error(folder.string(), "cannot write", error);
-}
-
-// A folder that appears whole or not at all.
-class AtomicFolder {
- public:
-  explicit AtomicFolder(const std::string& path) : target_(fs::absolute(path).lexically_normal()) {
-    if (!target_.has_filename()) target_ = target_.parent_path();
-    std::string name = (target_.parent_path() / ("." + target_.filename().string() + ".XXXXXX")).string();
-    if (!mkdtemp(name.data())) throw_file_error(path, "cannot write", errno);
-    folder_ = name;
-    const mode_t mask = umask(0);
-    umask(mask);
-    chmod(folder_.c_str(), 0777 & ~mask);
-  }
-  ~AtomicFolder() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  AtomicFolder(const AtomicFolder&) = delete;
-  AtomicFolder& operator=(const AtomicFolder&) = delete;
-
-  const fs::path& path() const { return folder_; }
-  void commit() {
-    sync_folder(folder_);
-    // What is there already changes places and goes with the temporary folder.
-    struct stat status {};
-    const bool exists = lstat(target_.c_str(), &status) == 0;
-    const int failed = exists ? renameat2(AT_FDCWD, folder_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE)
-                              : rename(folder_.c_str(), target_.c_str());
-    if (failed != 0) throw_file_error(target_.string(), "cannot write", errno);
-    sync_folder(target_.parent_path());
-  }
-
- private:
-  fs::path target_, folder_;
-};
-
 void write_files(const SavedModel& model, const Network& net, const fs::path& folder, bool half) {
   const std::vector<Stored> stored = list_weights(net, half);
   size_t bytes = 0;
@@ -234,9 +188,9 @@ void write(const SavedModel& model, const std::string& path, const WriteOptions&
   if (!net.problems.empty()) throw FileError(fmt::format("{}: cannot be written for TF.js:\n{}", path, fmt::join(net.problems, "\n")));
   if (const fs::path file(path); file.filename() == "model.json")
     return write_files(model, net, fs::absolute(file).parent_path(), options.half);
-  AtomicFolder folder(path);
+  ScratchFolder folder(path);
   write_files(model, net, folder.path(), options.half);
-  folder.commit();
+  folder.become_target();
 }
 
 }  // namespace dl::tfjs
