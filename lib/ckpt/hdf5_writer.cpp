@@ -1,98 +1,21 @@
 #include "ckpt/hdf5_writer.h"
 
-#include <fmt/format.h>
 #include <hdf5.h>
 
 #include <algorithm>
 #include <bit>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 #include "base/error.h"
+#include "ckpt/hdf5_handles.h"
 
 namespace dl {
 namespace {
 
-static_assert(std::is_same_v<hid_t, int64_t>, "the header passes identifiers as int64_t");
+using namespace hdf5;
 
-// Owns an HDF5 identifier.
-class Id {
- public:
-  Id(hid_t id, herr_t (*close)(hid_t), const char* call) : id_(id), close_(close) {
-    DL_CHECK(id >= 0, fmt::format("HDF5: {} failed", call));
-  }
-  Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Id& operator=(Id&&) = delete;
-  ~Id() {
-    if (id_ >= 0) close_(id_);
-  }
-  hid_t get() const { return id_; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-void check(herr_t status, const char* call) { DL_CHECK(status >= 0, fmt::format("HDF5: {} failed", call)); }
-
-// Once per process: no error stacks on stderr, no plugins loaded, nothing left to do at exit.
-void set_up() {
-  static const bool done = [] {
-    H5dont_atexit();
-    H5open();
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    H5PLset_loading_state(0);
-    return true;
-  }();
-  (void)done;
-}
-
-Id property_list(hid_t cls) { return Id(H5Pcreate(cls), H5Pclose, "H5Pcreate"); }
 Id scalar_space() { return Id(H5Screate(H5S_SCALAR), H5Sclose, "H5Screate"); }
-Id copy_type(hid_t type) { return Id(H5Tcopy(type), H5Tclose, "H5Tcopy"); }
 
-// IEEE half precision is no predefined type.
-Id float16_type() {
-  Id type = copy_type(H5T_IEEE_F32LE);
-  check(H5Tset_fields(type.get(), 15, 10, 5, 0, 10), "H5Tset_fields");
-  check(H5Tset_size(type.get(), 2), "H5Tset_size");
-  check(H5Tset_ebias(type.get(), 15), "H5Tset_ebias");
-  return type;
-}
-
-// The type in the file, always little-endian; bfloat16 and bool, which HDF5 lacks, are marked by the attribute "dtype".
-Id stored_type(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return copy_type(H5T_IEEE_F32LE);
-    case DType::kFloat64:
-      return copy_type(H5T_IEEE_F64LE);
-    case DType::kFloat16:
-      return float16_type();
-    case DType::kInt8:
-      return copy_type(H5T_STD_I8LE);
-    case DType::kUInt8:
-    case DType::kBool:
-      return copy_type(H5T_STD_U8LE);
-    case DType::kInt16:
-      return copy_type(H5T_STD_I16LE);
-    case DType::kUInt16:
-    case DType::kBFloat16:
-      return copy_type(H5T_STD_U16LE);
-    case DType::kInt32:
-      return copy_type(H5T_STD_I32LE);
-    case DType::kUInt32:
-      return copy_type(H5T_STD_U32LE);
-    case DType::kInt64:
-      return copy_type(H5T_STD_I64LE);
-    case DType::kUInt64:
-      return copy_type(H5T_STD_U64LE);
-  }
-  DL_CHECK(false, "unknown element type");
-  return copy_type(-1);
-}
-
+// bfloat16 and bool, which HDF5 lacks, are marked by the attribute "dtype".
 bool needs_mark(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kBool; }
 
 Id text_type(size_t bytes) {
@@ -111,13 +34,7 @@ void put_attribute(hid_t object, const char* name, const Id& type, const void* v
 void put_attribute(hid_t object, const char* name, uint32_t value) { put_attribute(object, name, stored_type(DType::kUInt32), &value); }
 
 Id create_dataset(hid_t file, const std::string& path, const Id& type, const Id& space) {
-  const Id links = property_list(H5P_LINK_CREATE);
-  check(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
-  check(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
-  const Id creation = property_list(H5P_DATASET_CREATE);
-  check(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
-  check(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");
-  check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");  // the same content gives the same bytes
+  const Id links = link_creation(), creation = dataset_creation();
   return Id(H5Dcreate2(file, path.c_str(), type.get(), space.get(), links.get(), creation.get(), H5P_DEFAULT), H5Dclose,
             ("H5Dcreate of " + path).c_str());
 }
@@ -135,7 +52,7 @@ uint64_t write_bytes(const Id& dataset, const Id& type, const void* bytes) {
 static_assert(std::endian::native == std::endian::little, "tensors are written as they lie in memory");
 
 Hdf5Writer::Hdf5Writer(size_t user_block_bytes, size_t expected_bytes) : user_block_bytes_(user_block_bytes) {
-  set_up();
+  set_up_hdf5();
   const Id access = property_list(H5P_FILE_ACCESS), creation = property_list(H5P_FILE_CREATE);
   check(H5Pset_fapl_core(access.get(), std::max<size_t>(expected_bytes, 1 << 16), false), "H5Pset_fapl_core");
   check(H5Pset_userblock(creation.get(), user_block_bytes), "H5Pset_userblock");
@@ -149,9 +66,7 @@ Hdf5Writer::~Hdf5Writer() { H5Fclose(file_); }
 
 uint64_t Hdf5Writer::write_tensor(const std::string& path, const Tensor& tensor, uint32_t crc) {
   const Id type = stored_type(tensor.dtype());
-  const std::vector<hsize_t> sizes(tensor.dims().begin(), tensor.dims().end());
-  const Id space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose,
-                 "H5Screate_simple");
+  const Id space = space_of(tensor);
   const Id dataset = create_dataset(file_, path, type, space);
   put_attribute(dataset.get(), "crc32c", crc);
   if (needs_mark(tensor.dtype())) {

@@ -12,6 +12,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/hdf5_mutex.h"
+#include "ckpt/hdf5_handles.h"
 
 namespace dl {
 
@@ -26,28 +27,9 @@ struct Hdf5Output::Driver {
 
 namespace {
 
-static_assert(std::is_same_v<hid_t, int64_t>, "the header passes identifiers as int64_t");
+using namespace hdf5;
 
 constexpr size_t kMaxAttributeBytes = 64512;  // Keras's HDF5_OBJECT_HEADER_LIMIT
-
-class Id {
- public:
-  Id(hid_t id, herr_t (*close)(hid_t), const char* call) : id_(id), close_(close) {
-    DL_CHECK(id >= 0, fmt::format("HDF5: {} failed", call));
-  }
-  Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Id& operator=(Id&&) = delete;
-  ~Id() {
-    if (id_ >= 0) close_(id_);
-  }
-  hid_t get() const { return id_; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-void check(herr_t status, const char* call) { DL_CHECK(status >= 0, fmt::format("HDF5: {} failed", call)); }
 
 // ---- the driver
 struct OutputFile {
@@ -151,63 +133,12 @@ H5FD_class_t output_class() {
 
 hid_t output_driver() {
   static const hid_t id = [] {
-    H5dont_atexit();
-    H5open();
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    H5PLset_loading_state(0);
+    set_up_hdf5();
     static const H5FD_class_t kClass = output_class();
     return H5FDregister(&kClass);
   }();
   DL_CHECK(id >= 0, "HDF5: H5FDregister failed");
   return id;
-}
-
-// ---- types
-Id copy_type(hid_t type) { return Id(H5Tcopy(type), H5Tclose, "H5Tcopy"); }
-
-// IEEE half precision is no predefined type.
-Id float16_type() {
-  Id type = copy_type(H5T_IEEE_F32LE);
-  check(H5Tset_fields(type.get(), 15, 10, 5, 0, 10), "H5Tset_fields");
-  check(H5Tset_size(type.get(), 2), "H5Tset_size");
-  check(H5Tset_ebias(type.get(), 15), "H5Tset_ebias");
-  return type;
-}
-
-Id type_of(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return copy_type(H5T_IEEE_F32LE);
-    case DType::kFloat64:
-      return copy_type(H5T_IEEE_F64LE);
-    case DType::kFloat16:
-      return float16_type();
-    case DType::kInt8:
-      return copy_type(H5T_STD_I8LE);
-    case DType::kInt16:
-      return copy_type(H5T_STD_I16LE);
-    case DType::kInt32:
-      return copy_type(H5T_STD_I32LE);
-    case DType::kInt64:
-      return copy_type(H5T_STD_I64LE);
-    case DType::kUInt16:
-    case DType::kBFloat16:  // as Keras stores it, which an attribute says
-      return copy_type(H5T_STD_U16LE);
-    case DType::kUInt32:
-      return copy_type(H5T_STD_U32LE);
-    case DType::kUInt64:
-      return copy_type(H5T_STD_U64LE);
-    default:
-      return copy_type(H5T_STD_U8LE);
-  }
-}
-
-// Makes the groups above, too. None of them keeps a time.
-Id link_creation() {
-  Id links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "H5Pcreate");
-  check(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
-  check(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding");
-  return links;
 }
 
 Id open_object(hid_t file, const std::string& path) {
@@ -234,7 +165,7 @@ void write_text_array(hid_t object, const std::string& name, const std::string* 
 
 Hdf5Output::Hdf5Output(int fd, uint64_t offset, const std::string& name)
     : lock_(hdf5_mutex()), driver_(new Driver{fd, offset, name, 0, 0}) {
-  const Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "H5Pcreate"), creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "H5Pcreate");
+  const Id access = property_list(H5P_FILE_ACCESS), creation = property_list(H5P_FILE_CREATE);
   const Target target{fd, offset, &driver_->error, &driver_->end};
   check(H5Pset_driver(access.get(), output_driver(), &target), "H5Pset_driver");
   check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
@@ -254,21 +185,14 @@ void Hdf5Output::add_group(const std::string& path) {
       found = H5Lexists(file_, path.substr(0, slash).c_str(), H5P_DEFAULT) > 0;
     if (path.empty() || (found && H5Lexists(file_, path.c_str(), H5P_DEFAULT) > 0)) return;
   }
-  const Id creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, "H5Pcreate");
+  const Id creation = property_list(H5P_GROUP_CREATE);
   check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
   const Id group(H5Gcreate2(file_, path.c_str(), link_creation().get(), creation.get(), H5P_DEFAULT), H5Gclose,
                  ("H5Gcreate of " + path).c_str());
 }
 
 void Hdf5Output::add_dataset(const std::string& path, const Tensor& tensor) {
-  const Id type = type_of(tensor.dtype());
-  const std::vector<hsize_t> sizes(tensor.dims().begin(), tensor.dims().end());
-  const Id space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose,
-                 "H5Screate_simple");
-  const Id creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "H5Pcreate");
-  check(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
-  check(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");
-  check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times");
+  const Id type = stored_type(tensor.dtype()), space = space_of(tensor), creation = dataset_creation();
   const Id dataset(H5Dcreate2(file_, path.c_str(), type.get(), space.get(), link_creation().get(), creation.get(), H5P_DEFAULT), H5Dclose,
                    ("H5Dcreate of " + path).c_str());
   if (tensor.size() > 0) check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.raw()), "H5Dwrite");
