@@ -11,13 +11,15 @@ function(dl_library name)
   add_library(dl_${name} STATIC ${sources})
   target_include_directories(dl_${name} PUBLIC ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(dl_${name} PUBLIC ${arg_LINK} PRIVATE ${arg_PRIVATE} dl_flags)
+  dl_precompile(dl_${name})
 endfunction()
 
 add_library(dl_flags INTERFACE)
 target_compile_options(dl_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   $<$<BOOL:${DLTOOL_WERROR}>:-Werror> -fno-math-errno -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(dl_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)  # GCC bug 105329: false alarms in std::string
+  target_compile_options(dl_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds
+    -Wno-stringop-overflow)  # GCC bug 105329: false alarms in std::string
 endif()
 if(DLTOOL_GLIBCXX_ASSERTIONS)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)

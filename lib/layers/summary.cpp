@@ -10,7 +10,7 @@ namespace {
 
 std::vector<TensorType> bind_types(const std::vector<TensorType>& types, const Bindings& bindings) {
   std::vector<TensorType> bound = types;
-  for (TensorType& type : bound) type.shape = bind(type.shape, bindings);
+  for (TensorType& type : bound) type.shape = dl::bind(type.shape, bindings);
   return bound;
 }
 

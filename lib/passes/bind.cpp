@@ -10,7 +10,7 @@ Program bind_sizes(const Program& program, const Bindings& bindings) {
     bool changed = false;
     for (const auto& [name, value] : call.node.attrs.values())
       if (const Shape* shape = std::get_if<Shape>(&value)) {
-        const Shape bound = bind(*shape, bindings);
+        const Shape bound = dl::bind(*shape, bindings);
         if (bound == *shape) continue;
         node.attrs.set(name, bound);
         changed = true;

@@ -76,7 +76,7 @@ std::vector<Tensor> make_random_inputs(const Program& program, const Bindings& b
   for (size_t k = 0; k < program.inputs.size(); ++k) {
     const Value input = program.inputs[k].value;
     const TensorType& type = program.graph.type(input);
-    Tensor tensor(type.dtype, known_dims(bind(type.shape, bindings)));
+    Tensor tensor(type.dtype, known_dims(dl::bind(type.shape, bindings)));
     std::optional<int64_t> limit = index_limit(program, input);
     if (!limit && !is_float(type.dtype)) limit = 2;
     for (int64_t i = 0; i < tensor.size(); ++i) {

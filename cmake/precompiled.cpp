@@ -1,0 +1,1 @@
+// Sources of cmake/precompiled.cmake: a target needs one.
