@@ -84,7 +84,7 @@ void read_test_pairs(const Node& root, SavedModel& model) {
   } catch (const FileError&) {
     good = false;
   }
-  if (!good) model.warnings.push_back("the test pairs stored in the file are damaged; they are left out");
+  if (!good) model.warnings.emplace_back("the test pairs stored in the file are damaged; they are left out");
 }
 
 }  // namespace dl::tfjs
