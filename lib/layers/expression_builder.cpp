@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "layers/activations.h"
 #include "ops/builders.h"
+#include "ops/indexing.h"
 #include "ops/nn.h"
 #include "spec/reader.h"
 
@@ -235,6 +236,11 @@ class Builder {
       return binary(*row, build(e.args[0]), build(e.args[1]), e);
     }
     if (const std::optional<Var> result = shape_call(e)) return *result;
+    if (const std::optional<Var> result = place_call(e)) return *result;
+    if (const std::optional<DType> dtype = parse_dtype(e.name)) {
+      require(e, 1, 1);
+      return cast(var(e.args[0]), *dtype);
+    }
     for (std::string_view activation : activation_names()) {
       if (activation != e.name) continue;
       require(e, 1, 1);
@@ -305,6 +311,60 @@ class Builder {
     return std::nullopt;
   }
 
+  // Functions that repeat, pad or pick elements.
+  std::optional<Var> place_call(const Expr& e) {
+    if (e.name == "take") {
+      require(e, 3, 3, {"axis"});
+      const Var x = var(e.args[0]);
+      const Operand at = build(e.args[1]);
+      const int64_t axis = normalize_axis(integer(*argument(e, 2, "axis")), x.rank(), "take");
+      return gather(x, at.number ? scalar(graph_, DType::kInt32, *at.number) : value(at, e.args[1]), axis);
+    }
+    if (e.name == "take_along_axis") {
+      require(e, 3, 3, {"axis"});
+      const Var x = var(e.args[0]);
+      return gather_elements(x, var(e.args[1]), normalize_axis(integer(*argument(e, 2, "axis")), x.rank(), "take_along_axis"));
+    }
+    if (e.name == "cumsum") {
+      require(e, 2, 2, {"axis"});
+      const Var x = var(e.args[0]);
+      return cumsum(x, normalize_axis(integer(*argument(e, 1, "axis")), x.rank(), "cumsum"));
+    }
+    if (e.name == "tile") {
+      require(e, 2, 2);
+      return tiled(e, var(e.args[0]), integers(e.args[1]));
+    }
+    if (e.name == "pad") {
+      require(e, 3, 4);
+      const Var x = var(e.args[0]);
+      const std::vector<int64_t> before = integers(e.args[1]), after = integers(e.args[2]);
+      if (static_cast<int64_t>(before.size()) != x.rank() || before.size() != after.size())
+        fail(e, fmt::format("pad needs a list of {0} sizes before and one of {0} after", x.rank()));
+      for (size_t i = 0; i < before.size(); ++i)
+        if (before[i] < 0 || after[i] < 0) fail(e, "pad takes no negative sizes");
+      return pad(x, before, after, e.args.size() > 3 ? number(e.args[3]) : 0);
+    }
+    return std::nullopt;
+  }
+
+  // x repeated whole along each axis.
+  Var tiled(const Expr& e, Var x, const std::vector<int64_t>& times) {
+    if (static_cast<int64_t>(times.size()) != x.rank()) fail(e, fmt::format("tile needs a list of {} numbers of times", x.rank()));
+    Shape apart, spread, together;
+    for (size_t i = 0; i < times.size(); ++i) {
+      const Dim size = x.shape()[i];
+      if (times[i] < 1) fail(e, "tile takes positive numbers");
+      if (times[i] != 1 && !(size == Dim(1))) {
+        apart.push_back(Dim(1));
+        spread.push_back(Dim(times[i]));
+      }
+      apart.push_back(size);
+      spread.push_back(times[i] != 1 && size == Dim(1) ? Dim(times[i]) : size);
+      together.push_back(size * Dim(times[i]));
+    }
+    return reshape(broadcast_to(reshape(x, apart), spread), together);
+  }
+
   // Python's x[begin:end:step] along one axis: from the end where negative, the whole rest where there is no end.
   Var slice_of(const Expr& e) {
     require(e, 3, 5, {"axis", "step"});
@@ -333,8 +393,10 @@ class Builder {
   }
 
   static std::vector<std::string_view> function_names() {
-    std::vector<std::string_view> names = {"softmax",     "log_softmax", "where",   "clip",   "argmax", "matmul", "transpose", "reshape",
-                                           "expand_dims", "reverse",     "squeeze", "concat", "stack",  "slice",  "swapaxes"};
+    std::vector<std::string_view> names = {"softmax",  "log_softmax", "where",           "clip",    "argmax", "matmul", "transpose",
+                                           "reshape",  "expand_dims", "reverse",         "squeeze", "concat", "stack",  "slice",
+                                           "swapaxes", "take",        "take_along_axis", "cumsum",  "tile",   "pad",    "float32",
+                                           "int32",    "bool"};
     for (const auto& row : kUnary) names.push_back(row.name);
     for (const auto& row : kBinary) names.push_back(row.name);
     for (const auto& row : kReductions) names.push_back(row.name);

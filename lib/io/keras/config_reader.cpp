@@ -286,14 +286,15 @@ class Reader {
 
   std::string add_operation(const Entry& entry, const KerasCall& call, const std::vector<std::string>& refs) {
     const std::string name = unique_name(entry.name);
-    const std::optional<std::string> expression = operation_expression(entry.class_name, *entry.config, call);
-    if (!expression) {
+    const std::optional<ReadOperation> read = operation_expression(entry.class_name, *entry.config, call);
+    if (!read) {
       report(fmt::format("operation '{}' ({})", entry.name, entry.class_name),
              "is not supported; known are arithmetic and functions of single elements");
       return add_placeholder(entry, name, refs);
     }
-    add_layer("Lambda", Node::map({{"expression", Node::string(*expression)}, {"name", Node::string(name)}, {"inputs", input_list(refs)}}),
-              fmt::format("operation '{}' ({})", entry.name, entry.class_name));
+    Node config = Node::map({{"expression", Node::string(read->expression)}, {"name", Node::string(name)}, {"inputs", input_list(refs)}});
+    if (!read->constants.empty()) config.set("constants", Node::list(read->constants));
+    add_layer("Lambda", std::move(config), fmt::format("operation '{}' ({})", entry.name, entry.class_name));
     return name;
   }
 

@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "io/keras/import.h"
 #include "io/keras/operation.h"
+#include "layers/array_node.h"
 #include "layers/build.h"
 #include "layers/expression_builder.h"
+#include "ops/builders.h"
 
 namespace dl {
 namespace {
@@ -143,6 +145,10 @@ class Maker {
       variables[fmt::format("x{}", i)] = {&graph_, value};
       if (i == 0) variables["x"] = {&graph_, value};
     }
+    if (layer.config.given("constants")) {
+      const std::vector<Node>& constants = layer.config.node("constants").items();
+      for (size_t i = 0; i < constants.size(); ++i) variables[fmt::format("c{}", i)] = constant(graph_, *array_of(constants[i]));
+    }
     std::vector<NetworkTensor>& results = results_.emplace_back();
     try {
       Argument made = lower(tree, c, variables, true);
@@ -184,6 +190,7 @@ class Maker {
         if (e.name == "e") return Argument::constant(Node::real(std::numbers::e));
         for (size_t i = 0; i < call.inputs.size(); ++i)
           if (e.name == fmt::format("x{}", i)) return Argument::of(tensor_of(call.inputs[i]));
+        if (const auto found = variables.find(e.name); found != variables.end()) return array(c, e.name, found->second.dtype());
         throw UserError(fmt::format("uses the unknown name '{}'", e.name));
       default:
         break;
@@ -192,8 +199,8 @@ class Maker {
     for (const spec::Expr& argument : e.args) arguments.push_back(lower(argument, c, variables, false));
     if (e.kind == Expr::Kind::kList) return Argument::list(std::move(arguments));
     if (e.kind == Expr::Kind::kUnary && e.name == "+") return arguments[0];
-    const bool constant =
-        std::all_of(arguments.begin(), arguments.end(), [](const Argument& a) { return a.kind == Argument::Kind::kValue; });
+    const bool constant = std::all_of(arguments.begin(), arguments.end(),
+                                      [](const Argument& a) { return a.kind == Argument::Kind::kValue && a.value.is_number(); });
     if (constant && (e.kind == Expr::Kind::kUnary || e.kind == Expr::Kind::kBinary)) return Argument::constant(fold(e, arguments));
     // TensorFlow takes the type of the first operand.
     if (version_ == KerasVersion::k2 && arguments[0].kind == Argument::Kind::kValue && arguments[0].value.kind() == spec::Kind::kInt)
@@ -207,6 +214,15 @@ class Maker {
       throw UserError(
           fmt::format("its expression uses '{}', which Keras {} has no function for", e.name, version_ == KerasVersion::k3 ? 3 : 2));
     return Argument::of(add_function(std::move(*made), c, build_expression(graph_, e, variables), whole));
+  }
+
+  // The array c0, c1, ... of a Lambda layer, as Keras writes a tensor that is an argument; TensorFlow takes lists.
+  Argument array(size_t c, const std::string& name, DType dtype) const {
+    const Node& constants = model_.layers[model_.calls[c].layer]->config.node("constants");
+    const Node& value = constants.items().at(std::stoul(name.substr(1)));
+    if (version_ == KerasVersion::k2) return Argument::constant(value);
+    return Argument::constant(Node::map(
+        {{"class_name", Node::string("__tensor__")}, {"config", Node::map({{"value", value}, {"dtype", Node::string(name_of(dtype))}})}}));
   }
 
   static Node fold(const spec::Expr& e, const std::vector<Argument>& arguments) {

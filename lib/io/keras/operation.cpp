@@ -8,6 +8,8 @@
 #include <iterator>
 #include <span>
 
+#include "layers/array_node.h"
+
 namespace dl {
 namespace {
 
@@ -152,7 +154,9 @@ class Arguments {
     Given* given = take(position, keyword);
     if (!given) return "";
     if (!given->text.empty() && !given->is_list) return given->text;
-    return given->text.empty() ? number(given->value) : "";
+    if (!given->text.empty()) return "";
+    const std::string text = number(given->value);
+    return text.empty() ? array(given->value) : text;
   }
   std::string list(int position, std::string_view keyword) {
     Given* given = take(position, keyword);
@@ -169,6 +173,8 @@ class Arguments {
     return complete_ &&
            std::all_of(given_.begin(), given_.end(), [](const Given& g) { return g.taken || (g.text.empty() && g.value.is_null()); });
   }
+
+  std::vector<Node> take_constants() { return std::move(constants_); }
 
   static std::string number(const Node& value) {
     if (value.kind() == Kind::kInt) return fmt::format("({})", value.as_int());
@@ -194,7 +200,25 @@ class Arguments {
     return nullptr;
   }
 
+  // An array {class_name: "__tensor__" or "__numpy__", config: {value, dtype}} as one of our constants.
+  std::string array(const Node& given) {
+    const Node *class_name = given.find("class_name"), *config = given.find("config");
+    if (!class_name || !class_name->is_string() || !config) return "";
+    if (class_name->as_string() != "__tensor__" && class_name->as_string() != "__numpy__") return "";
+    const Node *value = config->find("value"), *dtype = config->find("dtype");
+    if (!value || !dtype || !dtype->is_string()) return "";
+    const std::optional<DType> type = parse_dtype(dtype->as_string());
+    const std::optional<Tensor> read = array_of(*value);
+    if (!type || !read) return "";
+    const std::optional<Node> typed = array_node(read->cast(*type));
+    if (!typed) return "";
+    if (!typed->is_list() && typed->is_number()) return number(*typed);
+    constants_.push_back(*typed);
+    return fmt::format("c{}", constants_.size() - 1);
+  }
+
   std::vector<Given> given_;
+  std::vector<Node> constants_;
   bool complete_ = false;
 };
 
@@ -274,6 +298,22 @@ Text read_slices(const std::string& x, const Node& given) {
   return text;
 }
 
+// Zeros or another number around x.
+Text read_pad(Arguments& in) {
+  const std::string x = in.operand(0, "x");
+  const Node width = in.constant(1, "pad_width"), mode = in.constant(2, "mode"), value = in.constant(-1, "constant_values");
+  const bool constant = mode.is_null() || (mode.is_string() && mode.as_string() == "constant");
+  if (x.empty() || !width.is_list() || !constant || !(value.is_null() || value.is_number())) return std::nullopt;
+  std::vector<int64_t> before, after;
+  for (const Node& pair : width.items()) {
+    if (!pair.is_list() || pair.items().size() != 2 || !is_int(pair.items()[0]) || !is_int(pair.items()[1])) return std::nullopt;
+    before.push_back(pair.items()[0].as_int());
+    after.push_back(pair.items()[1].as_int());
+  }
+  return fmt::format("pad({}, [{}], [{}], {})", x, fmt::join(before, ", "), fmt::join(after, ", "),
+                     value.is_null() ? "0" : Arguments::number(value));
+}
+
 // Functions with attributes of their own. `name`: Keras 3's class.
 Text read_special(const std::string& name, Arguments& in) {
   const auto one = [&](const char* ours, const char* key) -> Text {
@@ -301,6 +341,23 @@ Text read_special(const std::string& name, Arguments& in) {
     const std::string c = in.operand(0, "condition"), a = in.operand(1, "x1"), b = in.operand(2, "x2");
     return c.empty() || a.empty() || b.empty() ? Text() : fmt::format("where({}, {}, {})", c, a, b);
   }
+  if (name == "Take") {
+    const std::string x = in.operand(0, "x"), at = in.operand(1, "indices"), axis = integers(in.constant(-1, "axis"));
+    return x.empty() || at.empty() || at[0] == '(' || axis.empty() ? Text() : fmt::format("take({}, {}, {})", x, at, axis);
+  }
+  if (name == "TakeAlongAxis") {
+    const std::string x = in.operand(0, "x"), at = in.operand(1, "indices"), axis = integers(in.constant(-1, "axis"));
+    return x.empty() || at.empty() || axis.empty() ? Text() : fmt::format("take_along_axis({}, {}, {})", x, at, axis);
+  }
+  if (name == "Cumsum") return one("cumsum", "axis");
+  if (name == "Tile") return one("tile", "repeats");
+  if (name == "Cast") {
+    const std::string x = in.operand(0, "x");
+    const Node dtype = in.constant(1, "dtype");
+    if (x.empty() || !dtype.is_string() || !parse_dtype(dtype.as_string())) return std::nullopt;
+    return fmt::format("{}({})", dtype.as_string(), x);
+  }
+  if (name == "Pad") return read_pad(in);
   if (name == "Clip") {
     const std::string x = in.operand(0, "x"), low = in.operand(1, "x_min"), high = in.operand(2, "x_max");
     return x.empty() || low.empty() || high.empty() ? Text() : fmt::format("clip({}, {}, {})", x, low, high);
@@ -502,6 +559,7 @@ constexpr ConstantRow kConstant[] = {{{"reshape", "Reshape", kNumpy, "reshape"},
                                      {{"softmax", "Softmax", kNn, "nn.softmax"}, "axis", "axis"},
                                      {{"log_softmax", "LogSoftmax", kNn, "nn.log_softmax"}, "axis", "axis"},
                                      {{"argmax", "Argmax", kNumpy, "math.argmax"}, "axis", "axis"},
+                                     {{"cumsum", "Cumsum", kNumpy, "math.cumsum"}, "axis", "axis"},
                                      {{"concat", "Concatenate", kNumpy, "concat"}, "axis", "axis"},
                                      {{"stack", "Stack", kNumpy, "stack"}, "axis", "axis"}};
 
@@ -517,6 +575,52 @@ std::optional<WrittenOperation> write_with_constant(const ConstantRow& row, cons
   WrittenOperation made = make_operation(row.row, {arguments[0]}, version);
   set_constant(made, version, row.keras3_key, row.keras2_key, std::move(value));
   return made;
+}
+
+// Functions that repeat, pad or pick elements; conversions.
+std::optional<WrittenOperation> write_places(const Expr& e, const std::vector<Argument>& arguments, KerasVersion version) {
+  const bool new_form = version == KerasVersion::k3;
+  if (e.name == "take" && arguments.size() == 3) {
+    static constexpr Row kRow = {"take", "Take", kNumpy, "gather"};
+    WrittenOperation made = make_operation(kRow, {arguments[0]}, version);
+    if (new_form)
+      made.call.arguments.push_back(arguments[1]);
+    else
+      made.call.keywords.emplace_back("indices", arguments[1]);
+    set_constant(made, version, "axis", "axis", value_of(arguments[2]));
+    return made;
+  }
+  if (arguments.empty() || !is_tensor(arguments[0])) return std::nullopt;
+  if (e.name == "take_along_axis" && arguments.size() == 3 && new_form) {
+    static constexpr Row kRow = {"take_along_axis", "TakeAlongAxis", kNumpy, ""};
+    WrittenOperation made = make_operation(kRow, {arguments[0], arguments[1]}, version);
+    made.config.set("axis", value_of(arguments[2]));
+    return made;
+  }
+  if (e.name == "tile" && arguments.size() == 2) {
+    static constexpr Row kRow = {"tile", "Tile", kNumpy, "tile"};
+    WrittenOperation made = make_operation(kRow, {arguments[0]}, version);
+    set_constant(made, version, "repeats", "multiples", value_of(arguments[1]));
+    return made;
+  }
+  if (e.name == "pad" && arguments.size() >= 3) {
+    static constexpr Row kRow = {"pad", "Pad", kNumpy, "pad"};
+    const Node before = value_of(arguments[1]), after = value_of(arguments[2]);
+    std::vector<Node> widths;
+    for (size_t i = 0; i < before.items().size(); ++i) widths.push_back(Node::list({before.items()[i], after.items()[i]}));
+    WrittenOperation made = make_operation(kRow, {arguments[0]}, version);
+    set_constant(made, version, "pad_width", "paddings", Node::list(std::move(widths)));
+    if (new_form) made.config.set("mode", Node::string("constant"));
+    made.call.keywords.emplace_back("constant_values", arguments.size() > 3 ? arguments[3] : Argument::constant(Node::integer(0)));
+    return made;
+  }
+  if (parse_dtype(e.name)) {
+    static constexpr Row kRow = {"cast", "Cast", "keras.src.ops.core", "cast"};
+    WrittenOperation made = make_operation(kRow, {arguments[0]}, version);
+    set_constant(made, version, "dtype", "dtype", Node::string(e.name));
+    return made;
+  }
+  return std::nullopt;
 }
 
 std::optional<WrittenOperation> write_call(const Expr& e, std::vector<Argument> arguments, KerasVersion version) {
@@ -556,6 +660,7 @@ std::optional<WrittenOperation> write_call(const Expr& e, std::vector<Argument> 
     made.config.set("axis2", value_of(arguments[2]));
     return made;
   }
+  if (std::optional<WrittenOperation> made = write_places(e, arguments, version)) return made;
   struct Activation {
     Row row;
     const char* key;
@@ -591,7 +696,7 @@ bool is_operation(const spec::Node& layer) {
   return new_nodes && config && config->is_map() && !config->find("trainable") && !config->find("dtype");
 }
 
-std::optional<std::string> operation_expression(const std::string& class_name, const spec::Node& config, const KerasCall& call) {
+std::optional<ReadOperation> operation_expression(const std::string& class_name, const spec::Node& config, const KerasCall& call) {
   Arguments in(config, call);
   const bool tensorflow = class_name == "TFOpLambda" || class_name == "SlicingOpLambda";
   std::string name = class_name;
@@ -615,7 +720,8 @@ std::optional<std::string> operation_expression(const std::string& class_name, c
   } else {
     text = tensorflow ? read_tensorflow(name, in) : read_special(name, in);
   }
-  return in.all_taken() ? text : std::nullopt;
+  if (!text || !in.all_taken()) return std::nullopt;
+  return ReadOperation{*text, in.take_constants()};
 }
 
 std::optional<WrittenOperation> write_operation(const spec::Expr& e, std::vector<NetworkArgument> arguments, KerasVersion version) {

@@ -15,8 +15,12 @@ namespace dl {
 // Whether `layer` (an entry of `layers`) is a function and not a layer.
 bool is_operation(const spec::Node& layer);
 
-// The expression over x0, x1, ... (the call's inputs in order); nullopt when there is none that computes the same.
-std::optional<std::string> operation_expression(const std::string& class_name, const spec::Node& config, const KerasCall& call);
+// The expression over x0, x1, ... (the call's inputs in order) and arrays c0, c1, ...; nullopt when there is none that computes the same.
+struct ReadOperation {
+  std::string expression;
+  std::vector<spec::Node> constants;  // as Lambda's key of this name holds them
+};
+std::optional<ReadOperation> operation_expression(const std::string& class_name, const spec::Node& config, const KerasCall& call);
 
 // A call of a function, or of a node of an expression's tree. `arguments`: those of `expression`, the constants among them in order.
 struct WrittenOperation {

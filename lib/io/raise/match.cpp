@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <optional>
 
 #include "graph/op_def.h"
@@ -92,6 +93,8 @@ Tensor filled(const Tensor& number, const Ints& dims) {
   return t;
 }
 
+// Goals (a value of the pattern, a value of the graph) are proved one after the other; where the operands of an operator may be swapped,
+// the other order is tried when what follows fails. What was found on the way is taken back then.
 class Matcher {
  public:
   Matcher(const Program& pattern, const Program& graph, const std::map<std::string, Tensor>& weights, const std::vector<Value>& operands)
@@ -105,63 +108,99 @@ class Matcher {
     }
   }
 
-  struct State {
-    Match match;
-    std::map<Value, Value> seen;  // pattern -> graph
-  };
-
-  bool values(Value p, Value t, State& state) const {
-    if (const auto known = state.seen.find(p); known != state.seen.end()) return known->second == t;
-    const Node& pattern = pattern_.graph.node(p);
-    if (const auto in = input_.find(p); in != input_.end()) return operands_.at(in->second) == t;
-    const bool ok = depends_[p.node] ? nodes(pattern, p, t, state) : weight(p, t, state);
-    if (ok) state.seen[p] = t;
-    return ok;
+  bool prove(Value p, Value t) { return prove(add_goal({p, t, nullptr})); }
+  Match take() {
+    match_.nodes = {nodes_.begin(), nodes_.end()};
+    return std::move(match_);
   }
 
  private:
-  bool nodes(const Node& pattern, Value p, Value t, State& state) const {
-    const Node& target = graph_.graph.node(t);
-    if (pattern.op != target.op || p.index != t.index || pattern.inputs.size() != target.inputs.size()) return false;
-    if (std::find(operands_.begin(), operands_.end(), t) != operands_.end() && pattern.op == &op_input) return false;
-    if (!same_attrs(pattern.attrs, target.attrs)) return false;
-    State saved = state;
-    state.match.nodes.insert(t.node);
-    if (in_order(pattern, target, false, state)) return true;
-    state = std::move(saved);
-    if (pattern.inputs.size() != 2 || !commutes(pattern.op)) return false;
-    saved = state;
-    state.match.nodes.insert(t.node);
-    if (in_order(pattern, target, true, state)) return true;
-    state = std::move(saved);
-    return false;
+  struct Goal {
+    Value p, t;
+    const Goal* next;
+  };
+  const Goal* add_goal(Goal goal) { return &goals_.emplace_back(goal); }
+
+  // How much was found.
+  struct Mark {
+    size_t seen, nodes, weights;
+  };
+  Mark mark() const { return {seen_order_.size(), nodes_.size(), weight_order_.size()}; }
+  void take_back(const Mark& to) {
+    for (; seen_order_.size() > to.seen; seen_order_.pop_back()) seen_.erase(seen_order_.back());
+    for (; weight_order_.size() > to.weights; weight_order_.pop_back()) {
+      match_.weights.erase(weight_order_.back());
+      match_.origin.erase(weight_order_.back());
+    }
+    nodes_.resize(to.nodes);
   }
 
-  bool in_order(const Node& pattern, const Node& target, bool swapped, State& state) const {
-    const size_t n = pattern.inputs.size();
-    for (size_t i = 0; i < n; ++i)
-      if (!values(pattern.inputs[i], target.inputs[swapped ? n - 1 - i : i], state)) return false;
+  bool prove(const Goal* goal) {
+    for (; goal;) {
+      const auto [p, t, next] = *goal;
+      goal = next;
+      if (const auto known = seen_.find(p); known != seen_.end()) {
+        if (known->second != t) return false;
+        continue;
+      }
+      if (const auto in = input_.find(p); in != input_.end()) {
+        if (operands_.at(in->second) != t) return false;
+        continue;
+      }
+      if (!depends_[p.node]) {
+        if (!weight(p, t)) return false;
+        see(p, t);
+        continue;
+      }
+      const Node &pattern = pattern_.graph.node(p), &target = graph_.graph.node(t);
+      const size_t count = pattern.inputs.size();
+      if (pattern.op != target.op || p.index != t.index || count != target.inputs.size()) return false;
+      if (!same_attrs(pattern.attrs, target.attrs) || ++steps_ > kMaxSteps) return false;
+      see(p, t);
+      nodes_.push_back(t.node);
+      if (count == 2 && commutes(pattern.op) && target.inputs[0] != target.inputs[1]) {
+        const Mark before = mark();
+        if (prove(with_operands(pattern, target, false, goal))) return true;
+        take_back(before);
+        goal = with_operands(pattern, target, true, goal);
+      } else {
+        goal = with_operands(pattern, target, false, goal);
+      }
+    }
     return true;
   }
 
+  const Goal* with_operands(const Node& pattern, const Node& target, bool swapped, const Goal* next) {
+    const size_t n = pattern.inputs.size();
+    for (size_t i = n; i-- > 0;) next = add_goal({pattern.inputs[i], target.inputs[swapped ? n - 1 - i : i], next});
+    return next;
+  }
+
+  void see(Value p, Value t) {
+    seen_.emplace(p, t);
+    seen_order_.push_back(p);
+  }
+
   // A value of the pattern that depends on its weights and numbers alone.
-  bool weight(Value p, Value t, State& state) const {
+  bool weight(Value p, Value t) {
     const Node& target = graph_.graph.node(t);
     const bool number = target.op == &op_constant;
-    if (!number && target.op != &op_parameter) return same_expression(p, t, state);
+    if (!number && target.op != &op_parameter) return same_expression(p, t);
     const std::string name = number ? "" : target.attrs.text("name");
     const Tensor& value = number ? target.attrs.tensor("value") : weights_.at(name);
     const Node& pattern = pattern_.graph.node(p);
     if (pattern.op == &op_constant) return same_numbers(pattern.attrs.tensor("value"), value);
-    return solve(p, value, name, state);
+    return solve(p, value, name);
   }
 
   // Numbers spread over a size that is not known yet stay an expression on both sides.
-  bool same_expression(Value p, Value t, State& state) const {
+  bool same_expression(Value p, Value t) {
     const Node &pattern = pattern_.graph.node(p), &target = graph_.graph.node(t);
-    if (pattern.op != target.op || !same_attrs(pattern.attrs, target.attrs)) return false;
-    state.match.nodes.insert(t.node);
-    return pattern.inputs.size() == target.inputs.size() && in_order(pattern, target, false, state);
+    if (pattern.op != target.op || !same_attrs(pattern.attrs, target.attrs) || pattern.inputs.size() != target.inputs.size()) return false;
+    nodes_.push_back(t.node);
+    for (size_t i = 0; i < pattern.inputs.size(); ++i)
+      if (!weight(pattern.inputs[i], target.inputs[i])) return false;
+    return true;
   }
 
   static bool same_numbers(const Tensor& a, const Tensor& b) {
@@ -172,7 +211,7 @@ class Matcher {
   }
 
   // The weight that makes the expression `p` equal `value`.
-  bool solve(Value p, const Tensor& value, const std::string& name, State& state) const {
+  bool solve(Value p, const Tensor& value, const std::string& name) {
     const Node& node = pattern_.graph.node(p);
     const TensorType& type = pattern_.graph.type(p);
     if (!all_known(type.shape)) return false;
@@ -183,43 +222,45 @@ class Matcher {
     fitted = fitted.reshaped(dims);
     if (node.op == &op_parameter) {
       const std::string& key = node.attrs.text("name");
-      const auto [known, added] = state.match.weights.emplace(key, fitted);
-      if (added) state.match.origin[key] = name;
-      return added || bit_equal(known->second, fitted);
+      const auto [known, added] = match_.weights.emplace(key, fitted);
+      if (!added) return bit_equal(known->second, fitted);
+      match_.origin[key] = name;
+      weight_order_.push_back(key);
+      return true;
     }
     if (node.op == &op_constant) return same_numbers(node.attrs.tensor("value"), fitted);
-    if (node.op == &op_concat) return solve_concat(node, fitted, name, state);
+    if (node.op == &op_concat) return solve_concat(node, fitted, name);
     if (node.inputs.size() != 1) return false;
     if (node.op == &op_broadcast_to) {
       const Node& source = pattern_.graph.node(node.inputs[0]);
       return source.op == &op_constant && same_numbers(source.attrs.tensor("value"), fitted);
     }
-    if (node.op == &op_pad) return solve_pad(node, fitted, name, state);
+    if (node.op == &op_pad) return solve_pad(node, fitted, name);
     const Shape& inner = pattern_.graph.type(node.inputs[0]).shape;
-    if (node.op == &op_reshape) return all_known(inner) && solve(node.inputs[0], fitted.reshaped(known_dims(inner)), name, state);
+    if (node.op == &op_reshape) return all_known(inner) && solve(node.inputs[0], fitted.reshaped(known_dims(inner)), name);
     if (node.op == &op_transpose) {
       const Ints& perm = node.attrs.integers("perm");
       Ints back(perm.size());
       for (size_t i = 0; i < perm.size(); ++i) back[static_cast<size_t>(perm[i])] = static_cast<int64_t>(i);
-      return solve(node.inputs[0], transposed(fitted, back), name, state);
+      return solve(node.inputs[0], transposed(fitted, back), name);
     }
     return false;
   }
 
-  bool solve_concat(const Node& node, const Tensor& value, const std::string& name, State& state) const {
+  bool solve_concat(const Node& node, const Tensor& value, const std::string& name) {
     const auto axis = static_cast<size_t>(node.attrs.integer("axis"));
     Ints start(value.dims().size(), 0);
     for (const Value in : node.inputs) {
       const Shape& shape = pattern_.graph.type(in).shape;
       if (!all_known(shape)) return false;
       const Ints sizes = known_dims(shape);
-      if (!solve(in, block(value, start, sizes), name, state)) return false;
+      if (!solve(in, block(value, start, sizes), name)) return false;
       start[axis] += sizes[axis];
     }
     return true;
   }
 
-  bool solve_pad(const Node& node, const Tensor& value, const std::string& name, State& state) const {
+  bool solve_pad(const Node& node, const Tensor& value, const std::string& name) {
     const Shape &before = node.attrs.shape("before"), &inner = pattern_.graph.type(node.inputs[0]).shape;
     if (!all_known(before) || !all_known(inner)) return false;
     for (const int64_t gap : node.attrs.integers("interior"))
@@ -236,7 +277,7 @@ class Matcher {
         at[i] = 0;
       }
     }
-    return solve(node.inputs[0], block(value, start, sizes), name, state);
+    return solve(node.inputs[0], block(value, start, sizes), name);
   }
 
   const Program &pattern_, &graph_;
@@ -244,28 +285,38 @@ class Matcher {
   const std::vector<Value>& operands_;
   std::map<Value, size_t> input_;
   std::vector<char> depends_;
+
+  static constexpr size_t kMaxSteps = 200'000;  // what a wrong order of operands may cost
+  size_t steps_ = 0;
+  std::deque<Goal> goals_;
+  std::map<Value, Value> seen_;  // pattern -> graph
+  std::vector<Value> seen_order_;
+  std::vector<uint32_t> nodes_;
+  Match match_;
+  std::vector<std::string> weight_order_;
 };
 
 }  // namespace
 
-bool match(const Program& pattern, size_t output, const Program& graph, const std::map<std::string, Tensor>& weights, Value root,
+bool match(const Program& pattern, const Program& graph, const std::map<std::string, Tensor>& weights, Value root,
            const std::vector<Value>& operands, const std::vector<std::vector<uint32_t>>& users, Match& found) {
   if (operands.size() != pattern.inputs.size()) return false;
-  const Matcher matcher(pattern, graph, weights, operands);
-  Matcher::State state;
-  if (!matcher.values(pattern.outputs.at(output).value, root, state)) return false;
-  for (const uint32_t n : state.match.nodes) {
+  if (pattern.graph.node(pattern.outputs.at(0).value).op != graph.graph.node(root).op) return false;
+  Matcher matcher(pattern, graph, weights, operands);
+  if (!matcher.prove(pattern.outputs.at(0).value, root)) return false;
+  Match match = matcher.take();
+  for (const uint32_t n : match.nodes) {
     if (n == root.node) continue;
     const Node& node = graph.graph.node(n);
     bool on_inputs = false;  // numbers and what is made of them may serve several
     for (Value in : node.inputs) on_inputs = on_inputs || graph.graph.node(in).op != &op_constant;
     if (!on_inputs) continue;
     for (const uint32_t user : users[n])
-      if (!state.match.nodes.contains(user)) return false;
+      if (!match.nodes.contains(user)) return false;
   }
   for (const Parameter& p : pattern.parameters)
-    if (!state.match.weights.contains(p.name)) return false;
-  found = std::move(state.match);
+    if (!match.weights.contains(p.name)) return false;
+  found = std::move(match);
   return true;
 }
 

@@ -16,9 +16,9 @@ struct Match {
   std::set<uint32_t> nodes;                   // of the graph, operands of the pattern left out
 };
 
-// Output `output` of `pattern` against `root`, where the pattern's inputs must be `operands`, in order.
+// The only output of `pattern` against `root`, where the pattern's inputs must be `operands`, in order.
 // False: they differ, or the part holds a value that something else in the graph reads too (`users`: of each node).
-bool match(const Program& pattern, size_t output, const Program& graph, const std::map<std::string, Tensor>& weights, Value root,
+bool match(const Program& pattern, const Program& graph, const std::map<std::string, Tensor>& weights, Value root,
            const std::vector<Value>& operands, const std::vector<std::vector<uint32_t>>& users, Match& found);
 
 }  // namespace dl::raise

@@ -16,18 +16,18 @@
 namespace dl::raise {
 
 Program normal_form(const Program& program) {
-  constexpr int kMaxRounds = 8;
-  const RewriteRule rule = [](const RewriteCall& call) -> std::vector<Var> {
+  constexpr int kMaxRounds = 32;  // a rule that is not done by then turns in a circle
+  bool changed = true;
+  const RewriteRule rule = [&](const RewriteCall& call) -> std::vector<Var> {
     const std::optional<Var> replacement = respell(call);
-    return replacement ? std::vector<Var>{*replacement} : std::vector<Var>{};
+    if (!replacement) return {};
+    changed = true;
+    return {*replacement};
   };
   Program now = simplify(program);
-  std::string text = to_text(now);
-  for (int round = 0; round < kMaxRounds; ++round) {
+  for (int round = 0; changed && round < kMaxRounds; ++round) {
+    changed = false;
     now = simplify(rewrite(now, rule));
-    std::string next = to_text(now);
-    if (next == text) break;
-    text = std::move(next);
   }
   return now;
 }

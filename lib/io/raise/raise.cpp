@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include "base/error.h"
 #include "graph/op_def.h"
@@ -27,11 +28,11 @@ using SpecNode = spec::Node;
 
 constexpr const char* kLayer = "layer";  // the name of the only layer of a pattern
 
-// What a layer computes from operands of given types, in normal form; null where it does not take them.
+// What an output of a layer is, of operands of given types, in normal form; null where it does not take them.
 class Patterns {
  public:
   const Program* find(const Proposal& proposal, const Graph& graph) {
-    std::string key = proposal.class_name + "\n" + spec::to_yaml(proposal.config);
+    std::string key = fmt::format("{}:{} {}\n{}", proposal.class_name, proposal.output, proposal.spelling, spec::to_yaml(proposal.config));
     for (const Value v : proposal.operands) key += to_string(graph.type(v)) + "\n";
     const auto [entry, added] = known_.try_emplace(key);
     if (added) entry->second = build(proposal, graph);
@@ -40,6 +41,7 @@ class Patterns {
 
  private:
   static std::unique_ptr<Program> build(const Proposal& proposal, const Graph& graph) {
+    if (proposal.spelled) return std::make_unique<Program>(normal_form(proposal.spelled()));
     spec::Problems problems;
     SpecNode config = proposal.config;
     config.set("name", SpecNode::string(kLayer));
@@ -54,7 +56,7 @@ class Patterns {
     }
     model.layers.push_back(std::move(layer));
     model.calls.push_back(std::move(call));
-    model.outputs.push_back({kLayer, {false, 0, 0}});
+    model.outputs.push_back({kLayer, {false, 0, proposal.output}});
     try {
       const Program numbers_folded = fold_weights(normal_form(build_inference_program(model)), {}).program;
       return std::make_unique<Program>(normal_form(numbers_folded));
@@ -72,7 +74,15 @@ struct Entry {
   SpecNode config;
   std::vector<Value> operands;
   int users = 0;
-  bool folded = false;  // an activation that its operand's layer has taken over
+  bool folded = false;   // an activation that its operand's layer has taken over
+  bool shared = false;   // called again with other operands
+  size_t of = SIZE_MAX;  // a further call: the layer that is called
+};
+
+// A layer's output.
+struct Result {
+  size_t layer = SIZE_MAX;  // index into layers_; none: what no layer gives
+  size_t output = 0;
 };
 
 class Raiser {
@@ -81,9 +91,9 @@ class Raiser {
     const std::vector<char> live = live_nodes(graph_.program);
     for (uint32_t n = 0; n < graph_.program.graph.size(); ++n)
       if (live[n])
-        for (const Value in : graph_.program.graph.node(n).inputs) users_[in.node].push_back(n);
+        for (const Value in : graph_.program.graph.node(n).inputs) users_[in.node].push_back(n), read_.insert(in);
     // A value that is an output stays one, whatever reads it.
-    for (const NamedValue& out : graph_.program.outputs) users_[out.value.node].push_back(UINT32_MAX);
+    for (const NamedValue& out : graph_.program.outputs) users_[out.value.node].push_back(UINT32_MAX), read_.insert(out.value);
     for (const NamedValue& in : graph_.program.inputs) {
       input_[in.value] = in.name;
       taken_.insert(in.name);
@@ -138,22 +148,24 @@ class Raiser {
   };
 
   std::optional<Choice> choose(Value v) {
-    const Site site(graph_.program, graph_.weights, v);
-    std::vector<Proposal> proposals;
-    if (!site.is_weight(v))
-      for (const Rule rule : all_rules()) rule(site, proposals);
-    for (Proposal& proposal : proposals) {
-      std::optional<Program> spelled;
-      if (proposal.spelled) spelled = normal_form(*proposal.spelled);
-      const Program* pattern = spelled ? &*spelled : patterns_.find(proposal, graph_.program.graph);
-      if (!pattern) continue;
-      Match found;
-      if (match(*pattern, 0, graph_.program, graph_.weights, v, proposal.operands, users_, found)) {
-        found.weights.merge(std::map(proposal.given));
-        return Choice{std::move(proposal), std::move(found)};
-      }
+    const Site site(graph_.program, graph_.weights, read_, v);
+    if (site.is_weight(v)) return std::nullopt;
+    for (const Rule rule : all_rules()) {
+      std::vector<Proposal> proposals;
+      rule(site, proposals);
+      for (Proposal& proposal : proposals)
+        if (std::optional<Match> found = try_proposal(proposal, v)) return Choice{std::move(proposal), std::move(*found)};
     }
     return std::nullopt;
+  }
+
+  std::optional<Match> try_proposal(const Proposal& proposal, Value v) {
+    const Program* pattern = patterns_.find(proposal, graph_.program.graph);
+    if (!pattern) return std::nullopt;
+    Match found;
+    if (!match(*pattern, graph_.program, graph_.weights, v, proposal.operands, users_, found)) return std::nullopt;
+    found.weights.merge(std::map(proposal.given));
+    return found;
   }
 
   // What a value that could not be raised depends on, so that the rest is looked at too.
@@ -177,16 +189,40 @@ class Raiser {
   void add_layer(Value v) {
     std::optional<Choice>& choice = chosen_.at(v);
     if (!choice) {
-      layer_of_[v] = SIZE_MAX;  // reported; looked at once
+      layer_of_[v] = {};  // reported; looked at once
       return;
     }
-    Entry entry{choice->proposal.class_name, "", choice->proposal.config, choice->proposal.operands};
-    entry.name = unique_name(entry.class_name, choice->match);
-    for (auto& [name, tensor] : choice->match.weights) weights_[entry.name + name.substr(std::string(kLayer).size())] = tensor;
-    for (const Value operand : entry.operands)
-      if (const auto found = layer_of_.find(operand); found != layer_of_.end() && found->second != SIZE_MAX) ++layers_[found->second].users;
-    layer_of_[v] = layers_.size();
+    const Proposal& proposal = choice->proposal;
+    const std::string kind = proposal.class_name + "\n" + spec::to_yaml(proposal.config);
+    const auto [known, is_new] = made_.try_emplace({kind, v.node, proposal.operands}, layers_.size());
+    layer_of_[v] = {known->second, proposal.output};
+    if (!is_new) return;  // another output of it
+    for (const Value operand : proposal.operands)
+      if (const auto found = layer_of_.find(operand); found != layer_of_.end() && found->second.layer != SIZE_MAX)
+        ++layers_[found->second.layer].users;
+    Entry entry{proposal.class_name, "", proposal.config, proposal.operands};
+    entry.of = layer_with_weights(kind, choice->match);
+    if (entry.of != SIZE_MAX) {
+      layers_[entry.of].shared = true;
+      entry.name = free_name(layers_[entry.of].name);
+    } else {
+      entry.name = unique_name(entry.class_name, choice->match);
+      for (auto& [name, tensor] : choice->match.weights) weights_[entry.name + name.substr(std::string(kLayer).size())] = tensor;
+    }
     layers_.push_back(std::move(entry));
+  }
+
+  // The layer that has these very weights of the graph already, which is then called again; SIZE_MAX: none.
+  size_t layer_with_weights(const std::string& kind, const Match& match) {
+    std::string key = kind;
+    for (const auto& [name, tensor] : match.weights) {
+      const auto origin = match.origin.find(name);
+      if (origin == match.origin.end() || origin->second.empty()) return SIZE_MAX;
+      key += "\n" + name + " " + origin->second;
+    }
+    if (match.weights.empty()) return SIZE_MAX;
+    const auto [found, is_new] = with_weights_.try_emplace(key, layers_.size());
+    return is_new ? SIZE_MAX : found->second;
   }
 
   // After the weights where their names tell a layer: "conv2d/kernel", "features.0.weight".
@@ -203,7 +239,10 @@ class Raiser {
     for (char& c : name)
       if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
     while (!name.empty() && !std::isalnum(static_cast<unsigned char>(name[0]))) name.erase(0, 1);
-    if (name.empty()) name = snake_case(class_name);
+    return free_name(name.empty() ? snake_case(class_name) : name);
+  }
+
+  std::string free_name(const std::string& name) {
     std::string free = name;
     for (int i = 1; !taken_.insert(free).second; ++i) free = fmt::format("{}_{}", name, i);
     return free;
@@ -215,7 +254,7 @@ class Raiser {
     input_.erase(v);
     Entry entry{"Activation", unique_name("Activation", {}), map_of({{"activation", SpecNode::string("linear")}}), {}};
     entry.config.set("inputs", SpecNode::string(input));
-    layer_of_[v] = layers_.size();
+    layer_of_[v] = {layers_.size(), 0};
     layers_.push_back(std::move(entry));
     copied_[v] = input;
   }
@@ -227,23 +266,30 @@ class Raiser {
                                                   "Conv3DTranspose", "SeparableConv1D", "SeparableConv2D"};
     std::set<Value> outputs;
     for (const NamedValue& out : graph_.program.outputs) outputs.insert(out.value);
-    for (auto& [value, index] : layer_of_) {
-      Entry& entry = layers_[index];
+    for (auto& [value, result] : layer_of_) {
+      Entry& entry = layers_[result.layer];
       if (entry.class_name != "Activation" || entry.operands.size() != 1 || outputs.contains(entry.operands[0])) continue;
       const auto below = layer_of_.find(entry.operands[0]);
       if (below == layer_of_.end()) continue;
-      Entry& taker = layers_[below->second];
-      if (taker.users != 1 || !kTakers.contains(taker.class_name) || taker.config.find("activation")) continue;
+      Entry& taker = layers_[below->second.layer];
+      if (taker.users != 1 || taker.shared || taker.of != SIZE_MAX || !kTakers.contains(taker.class_name) ||
+          taker.config.find("activation"))
+        continue;
       taker.config.set("activation", *entry.config.find("activation"));
       entry.folded = true;
-      index = below->second;
+      result = below->second;
     }
   }
 
   std::string name_of(Value v) const {
     if (const auto in = input_.find(v); in != input_.end()) return in->second;
     if (const auto in = copied_.find(v); in != copied_.end()) return in->second;
-    return layers_[layer_of_.at(v)].name;
+    return output_name(v);
+  }
+
+  std::string output_name(Value v) const {
+    const Result& result = layer_of_.at(v);
+    return layers_[result.layer].name + (result.output ? fmt::format(":{}", result.output) : "");
   }
 
   static SpecNode sizes(const Shape& shape) {
@@ -268,9 +314,15 @@ class Raiser {
       std::vector<SpecNode> operands;
       for (const Value v : entry.operands) operands.push_back(SpecNode::string(name_of(v)));
       if (!operands.empty()) config.set("inputs", SpecNode::list(std::move(operands)));
-      layers.push_back(SpecNode::map({{entry.class_name, config}}));
+      if (entry.of == SIZE_MAX) {
+        layers.push_back(SpecNode::map({{entry.class_name, config}}));
+        continue;
+      }
+      SpecNode call = map_of({{"layer", SpecNode::string(layers_[entry.of].name)}, {"name", SpecNode::string(entry.name)}});
+      call.set("inputs", *config.find("inputs"));
+      layers.push_back(SpecNode::map({{"call", call}}));
     }
-    for (const NamedValue& out : graph_.program.outputs) outputs.push_back(SpecNode::string(layers_[layer_of_.at(out.value)].name));
+    for (const NamedValue& out : graph_.program.outputs) outputs.push_back(SpecNode::string(output_name(out.value)));
     return SpecNode::map({{"name", SpecNode::string(model_name)},
                           {"inputs", SpecNode::map(std::move(inputs))},
                           {"layers", SpecNode::list(std::move(layers))},
@@ -282,7 +334,10 @@ class Raiser {
   Patterns patterns_;
   std::map<Value, std::string> input_, copied_;
   std::map<Value, std::optional<Choice>> chosen_;
-  std::map<Value, size_t> layer_of_;
+  std::set<Value> read_;
+  std::map<Value, Result> layer_of_;
+  std::map<std::tuple<std::string, uint32_t, std::vector<Value>>, size_t> made_;  // layers by what they compute
+  std::map<std::string, size_t> with_weights_;
   std::vector<Entry> layers_;
   std::set<std::string> taken_;
   std::map<std::string, Tensor> weights_;

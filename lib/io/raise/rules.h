@@ -3,9 +3,10 @@
 // Who uses it: raise.cpp. To raise another layer: a rule in rules_<family>.cpp and its row in rules.def.
 #pragma once
 
+#include <functional>
 #include <map>
-#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,15 +20,19 @@ struct Proposal {
   spec::Node config;            // without name and inputs
   std::vector<Value> operands;  // what the layer is applied to
   // Another way in which exporters write what the layer computes: inputs x0, x1, ..., parameters "layer/kernel". Null: as its build does.
-  std::shared_ptr<const Program> spelled = nullptr;
+  // It follows from class, config, the operands' types and this name of it, so that it is made once.
+  std::function<Program()> spelled = nullptr;
+  std::string spelling = "";
   std::map<std::string, Tensor> given = {};  // weights that the spelling has no place for
+  size_t output = 0;                         // which of the layer's outputs the value is
 };
 
 // A value of a graph in normal form, with what rules ask of it.
 class Site {
  public:
-  Site(const Program& program, const std::map<std::string, Tensor>& weights, Value root)
-      : graph_(program.graph), weights_(weights), root_(root) {}
+  // `read`: the values that operators or outputs of the program read.
+  Site(const Program& program, const std::map<std::string, Tensor>& weights, const std::set<Value>& read, Value root)
+      : graph_(program.graph), weights_(weights), read_(read), root_(root) {}
 
   Value root() const { return root_; }
   const Node& node(Value v) const { return graph_.node(v); }
@@ -35,6 +40,7 @@ class Site {
   Value operand(Value v, size_t i) const { return graph_.node(v).inputs.at(i); }
   const Shape& shape(Value v) const { return graph_.type(v).shape; }
   DType dtype(Value v) const { return graph_.type(v).dtype; }
+  bool is_read(Value v) const { return read_.contains(v); }
   // A weight, or a number: it does not depend on the inputs.
   bool is_weight(Value v) const;
   std::optional<double> number(Value v) const;  // of one element
@@ -45,6 +51,7 @@ class Site {
  private:
   const Graph& graph_;
   const std::map<std::string, Tensor>& weights_;
+  const std::set<Value>& read_;
   Value root_;
 };
 

@@ -1,8 +1,12 @@
 // Activation functions: every one by name, and the layers with a number or a weight of their own.
+#include <map>
 #include <set>
+#include <string_view>
 
+#include "io/raise/normal_form.h"
 #include "io/raise/rules.h"
 #include "layers/activations.h"
+#include "ops/builders.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
@@ -47,13 +51,31 @@ bool is_element(const Site& site) {
          node.op == &op_gelu;
 }
 
+// The operator that gives an activation's result, in normal form: what is worth comparing with a value.
+const OpDef* last_operator(std::string_view activation) {
+  static const std::map<std::string_view, const OpDef*> kLast = [] {
+    std::map<std::string_view, const OpDef*> last;
+    for (const std::string_view name : activation_names()) {
+      Program program;
+      const Var x = input(program.graph, "x", {DType::kFloat32, {Dim::symbol("batch"), Dim(4)}});
+      program.inputs.push_back({"x", x.value});
+      program.outputs.push_back({"y", apply_activation(name, x).value});
+      const Program normal = normal_form(fold_weights(normal_form(program), {}).program);
+      last[name] = normal.graph.node(normal.outputs[0].value).op;
+    }
+    return last;
+  }();
+  return kLast.at(activation);
+}
+
 }  // namespace
 
 void rule_activation(const Site& site, std::vector<Proposal>& proposals) {
   if (!is_element(site)) return;
   for (const Value x : arguments(site))
     for (const std::string_view name : activation_names())
-      if (name != "linear") proposals.push_back({"Activation", map_of({{"activation", SpecNode::string(std::string(name))}}), {x}});
+      if (name != "linear" && last_operator(name) == site.op(site.root()))
+        proposals.push_back({"Activation", map_of({{"activation", SpecNode::string(std::string(name))}}), {x}});
 }
 
 void rule_parametric_activation(const Site& site, std::vector<Proposal>& proposals) {

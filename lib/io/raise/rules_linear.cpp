@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "io/raise/rules.h"
+#include "io/raise/windows.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
@@ -87,18 +88,18 @@ void rule_conv_transpose(const Site& site, std::vector<Proposal>& proposals) {
   const Attrs& attrs = site.node(y).attrs;
   const Shape& kernel = site.shape(site.operand(y, 1));
   const size_t spatial = kernel.size() - 2;
-  const int64_t widest = *std::max_element(attrs.integers("strides").begin(), attrs.integers("strides").end());
-  for (const char* padding : {"valid", "same"})
-    for (int64_t more = -1; more < widest; ++more) {  // -1: Keras's own choice
-      SpecNode config = map_of({{"filters", SpecNode::integer(kernel[spatial].value())},
-                                {"kernel_size", list_of(first_sizes(kernel, spatial))},
-                                {"strides", list_of(attrs.integers("strides"))},
-                                {"padding", SpecNode::string(padding)},
-                                {"dilation_rate", list_of(attrs.integers("dilations"))},
-                                {"use_bias", SpecNode::boolean(bias)}});
-      if (more >= 0) config.set("output_padding", SpecNode::integer(more));
-      proposals.push_back({with_dimensions("Conv", spatial) + "Transpose", config, {site.operand(y, 0)}});
-    }
+  for (const bool same : {false, true}) {
+    const std::optional<Ints> output_padding = output_paddings(attrs, site.shape(site.operand(y, 0)), kernel, same);
+    if (!output_padding) continue;
+    SpecNode config = map_of({{"filters", SpecNode::integer(kernel[spatial].value())},
+                              {"kernel_size", list_of(first_sizes(kernel, spatial))},
+                              {"strides", list_of(attrs.integers("strides"))},
+                              {"padding", SpecNode::string(same ? "same" : "valid")},
+                              {"dilation_rate", list_of(attrs.integers("dilations"))},
+                              {"use_bias", SpecNode::boolean(bias)}});
+    if (!output_padding->empty()) config.set("output_padding", list_of(*output_padding));
+    proposals.push_back({with_dimensions("Conv", spatial) + "Transpose", config, {site.operand(y, 0)}});
+  }
 }
 
 void rule_dense(const Site& site, std::vector<Proposal>& proposals) {

@@ -52,19 +52,21 @@ void rule_layer_normalization(const Site& site, std::vector<Proposal>& proposals
 
 namespace {
 
-// A Program of one input like `x`, for a spelling; `body` adds the operators.
+// Makes a Program of one input like `x`, for a spelling; `body` adds the operators.
 template <class Body>
-std::shared_ptr<const Program> spelling(const Site& site, Value x, const std::vector<std::pair<std::string, Shape>>& weights, Body body) {
-  auto program = std::make_shared<Program>();
-  const Var in = input(program->graph, "x0", {site.dtype(x), site.shape(x)});
-  program->inputs.push_back({"x0", in.value});
-  std::vector<Var> parameters;
-  for (const auto& [name, shape] : weights) {
-    parameters.push_back(parameter(program->graph, "layer/" + name, {site.dtype(x), shape}));
-    program->parameters.push_back({"layer/" + name, parameters.back().value, true, {}});
-  }
-  program->outputs.push_back({"layer", body(in, parameters).value});
-  return program;
+std::function<Program()> spelling(const Site& site, Value x, const std::vector<std::pair<std::string, Shape>>& weights, Body body) {
+  return [type = TensorType{site.dtype(x), site.shape(x)}, weights, body] {
+    Program program;
+    const Var in = input(program.graph, "x0", type);
+    program.inputs.push_back({"x0", in.value});
+    std::vector<Var> parameters;
+    for (const auto& [name, shape] : weights) {
+      parameters.push_back(parameter(program.graph, "layer/" + name, {type.dtype, shape}));
+      program.parameters.push_back({"layer/" + name, parameters.back().value, true, {}});
+    }
+    program.outputs.push_back({"layer", body(in, parameters).value});
+    return program;
+  };
 }
 
 }  // namespace
@@ -100,10 +102,11 @@ void rule_channel_affine(const Site& site, std::vector<Proposal>& proposals) {
                                {"center", SpecNode::boolean(center)}}),
                        {x},
                        spelling(site, x, weights,
-                                [&](Var in, const std::vector<Var>& w) {
+                                [scale, center](Var in, const std::vector<Var>& w) {
                                   Var y = scale ? in * w[0] : in;
                                   return center ? y + w.back() : y;
                                 }),
+                       "affine",
                        {{"layer/moving_mean", zeros}, {"layer/moving_variance", ones}}});
 }
 
@@ -165,7 +168,7 @@ void layer_normalizations(const Site& site, Value x, double epsilon, std::vector
         std::vector<std::pair<std::string, Shape>> weights;
         if (scale) weights.push_back({"gamma", {size}});
         if (center) weights.push_back({"beta", {size}});
-        const auto body = [&](Var in, const std::vector<Var>& w) {
+        const auto body = [scale, center, together, epsilon](Var in, const std::vector<Var>& w) {
           const Var mean = reduce_mean(in, {-1}, true), centred = in - mean;
           Var inverse = rsqrt(reduce_mean(square(centred), {-1}, true) + epsilon);
           if (!together) {
@@ -184,7 +187,8 @@ void layer_normalizations(const Site& site, Value x, double epsilon, std::vector
                                      {"scale", SpecNode::boolean(scale)},
                                      {"center", SpecNode::boolean(center)}}),
                              {x},
-                             spelling(site, x, weights, body)});
+                             spelling(site, x, weights, body),
+                             together ? "one factor" : "two factors"});
       }
 }
 

@@ -30,18 +30,30 @@ Value straight(const Site& site, Value v) { return site.op(v) == &op_slice ? sit
 
 void rule_recurrent(const Site& site, std::vector<Proposal>& proposals) {
   const Value root = site.root();
-  if (!is_recurrent(site, root) || root.index > 1) return;
+  const bool lstm = site.op(root) == &op_lstm;
+  if (!is_recurrent(site, root) || root.index > (lstm ? 2u : 1u)) return;
   auto [name, config] = layer_of(site, root);
+  const auto reads = [&](uint32_t index) { return site.is_read({root.node, index}); };
+  const bool sequences = reads(0), states = reads(2) || (sequences && reads(1));
+  config.set("return_sequences", SpecNode::boolean(sequences));
+  config.set("return_state", SpecNode::boolean(states));
+  const size_t output = states ? root.index : 0;
+  // Initial states that are values come after the sequence.
+  const size_t first_state = site.node(root).attrs.flag("bias") ? 4 : 3;
+  std::vector<Value> operands = {site.operand(root, 0)}, with_states = operands;
+  for (size_t i = first_state; i < first_state + (lstm ? 2 : 1); ++i) with_states.push_back(site.operand(root, i));
+  const auto propose = [&](const std::string& class_name, const SpecNode& layer) {
+    proposals.push_back({class_name, layer, operands, nullptr, "", {}, output});
+    proposals.push_back({class_name, layer, with_states, nullptr, "", {}, output});
+  };
   if (name == "GRU" && site.node(root).attrs.flag("reset_after"))  // SimpleRNN is built from a GRU with shut gates
-    for (const bool bias : {true, false})
-      proposals.push_back({"SimpleRNN",
-                           map_of({{"units", *config.find("units")},
-                                   {"activation", *config.find("activation")},
-                                   {"use_bias", SpecNode::boolean(bias)},
-                                   {"return_sequences", *config.find("return_sequences")},
-                                   {"go_backwards", *config.find("go_backwards")}}),
-                           {site.operand(root, 0)}});
-  proposals.push_back({name, config, {site.operand(root, 0)}});
+    for (const bool bias : {true, false}) {
+      SpecNode simple = map_of({{"units", *config.find("units")}, {"activation", *config.find("activation")}});
+      simple.set("use_bias", SpecNode::boolean(bias));
+      for (const char* key : {"return_sequences", "return_state", "go_backwards"}) simple.set(key, *config.find(key));
+      propose("SimpleRNN", simple);
+    }
+  propose(name, config);
 }
 
 void rule_bidirectional(const Site& site, std::vector<Proposal>& proposals) {

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "graph/op_def.h"
+#include "io/raise/cuts.h"
 #include "io/raise/transposes.h"
+#include "io/raise/windows.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
@@ -54,64 +56,6 @@ Replacement channels_last(const RewriteCall& call) {
   std::vector<Var> inputs = call.inputs;
   inputs[0] = transpose(inputs[0], to_channels_last(rank));
   return transpose(add_op(*op, inputs, attrs), to_channels_first(rank));
-}
-
-// ---- windows: pads that Keras's padding 'same' does not give stand before the operator
-
-// Whether `before`, `after` are the pads of padding 'same' along an axis of `size`.
-bool same_pads(Dim size, int64_t reach, int64_t stride, int64_t before, int64_t after) {
-  if (stride == 1) return before == (reach - 1) / 2 && before + after == reach - 1;
-  if (!size.known()) return false;
-  const int64_t n = size.value(), total = std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + reach - n, 0);
-  return before == total / 2 && before + after == total;
-}
-
-bool never_negative(Var v) {
-  const Node& node = node_of(v);
-  if (node.op == &op_relu || node.op == &op_sigmoid || node.op == &op_exp || node.op == &op_softmax || node.op == &op_abs) return true;
-  if (node.op == &op_maximum)
-    for (size_t i = 0; i < 2; ++i)
-      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return true;
-  if (node.op == &op_minimum)
-    for (size_t i = 0; i < 2; ++i)
-      if (const auto c = constant_of(operand(v, i)); c && *c >= 0) return never_negative(operand(v, 1 - i));
-  if (node.op == &op_max_pool || node.op == &op_avg_pool || node.op == &op_transpose || node.op == &op_reshape)
-    return never_negative(operand(v, 0));
-  if (node.op == &op_concat)
-    return std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value in) { return never_negative({v.graph, in}); });
-  return false;
-}
-
-Replacement explicit_pads(const RewriteCall& call) {
-  const OpDef* op = call.node.op;
-  if (op != &op_conv && op != &op_max_pool && op != &op_avg_pool) return std::nullopt;
-  const Attrs& old = call.node.attrs;
-  const Ints &begin = old.integers("pads_begin"), &end = old.integers("pads_end");
-  const bool none = std::all_of(begin.begin(), begin.end(), [](int64_t p) { return p == 0; }) &&
-                    std::all_of(end.begin(), end.end(), [](int64_t p) { return p == 0; });
-  const bool counts = op == &op_avg_pool && old.flag("count_padding");
-  Attrs attrs = old;
-  if (op == &op_avg_pool) attrs.set("count_padding", int64_t{0});
-  if (none) return counts ? Replacement(add_op(*op, call.inputs, attrs)) : std::nullopt;
-  const Var x = call.inputs[0];
-  bool same = !counts;
-  for (size_t i = 0; same && i < begin.size(); ++i) {
-    const int64_t size =
-        op == &op_conv ? (call.inputs[1].dim(static_cast<int64_t>(i)).known() ? call.inputs[1].dim(static_cast<int64_t>(i)).value() : 1)
-                       : old.integers("size")[i];
-    const int64_t reach = (size - 1) * old.integers("dilations")[i] + 1;
-    same = same_pads(x.dim(static_cast<int64_t>(i) + 1), reach, old.integers("strides")[i], begin[i], end[i]);
-  }
-  // A maximum sees padding as nothing, which zeros are only among numbers that are not negative.
-  if (same || (op == &op_max_pool && !never_negative(x)) || (op == &op_avg_pool && !counts)) return std::nullopt;
-  Ints before(x.shape().size(), 0), after = before;
-  std::copy(begin.begin(), begin.end(), before.begin() + 1);
-  std::copy(end.begin(), end.end(), after.begin() + 1);
-  attrs.set("pads_begin", Ints(begin.size(), 0));
-  attrs.set("pads_end", Ints(begin.size(), 0));
-  std::vector<Var> inputs = call.inputs;
-  inputs[0] = pad(x, before, after);
-  return add_op(*op, inputs, attrs);
 }
 
 // ---- one way to write what can be written in several
@@ -199,41 +143,6 @@ Replacement plain_powers(const RewriteCall& call) {
   return std::nullopt;
 }
 
-// The axis that a slice turns around whole; -1: it does something else.
-int64_t reversed_axis(const Node& node, const Shape& from) {
-  if (node.op != &op_slice) return -1;
-  const Shape &starts = node.attrs.shape("starts"), &sizes = node.attrs.shape("sizes");
-  const Ints& steps = node.attrs.integers("steps");
-  int64_t axis = -1;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (!(sizes[i] == from[i])) return -1;
-    if (steps[i] == 1 && starts[i] == Dim(0)) continue;
-    if (steps[i] != -1 || axis >= 0 || !(starts[i] == from[i] - Dim(1))) return -1;
-    axis = static_cast<int64_t>(i);
-  }
-  return axis;
-}
-
-// Cuts of different axes are one cut.
-Replacement cut_once(const RewriteCall& call) {
-  if (call.node.op != &op_slice || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
-  const Attrs &outer = call.node.attrs, &inner = node_of(call.inputs[0]).attrs;
-  for (const Attrs* attrs : {&outer, &inner})
-    for (const int64_t step : attrs->integers("steps"))
-      if (step != 1) return std::nullopt;
-  Shape starts = outer.shape("starts");
-  for (size_t i = 0; i < starts.size(); ++i) starts[i] = starts[i] + inner.shape("starts")[i];
-  return slice(operand(call.inputs[0], 0), starts, outer.shape("sizes"));
-}
-
-Replacement turned_twice(const RewriteCall& call) {
-  if (call.node.op != &op_slice) return std::nullopt;
-  const int64_t axis = reversed_axis(call.node, call.inputs[0].shape());
-  if (axis < 0 || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
-  const Var x = operand(call.inputs[0], 0);
-  return reversed_axis(node_of(call.inputs[0]), x.shape()) == axis ? Replacement(x) : std::nullopt;
-}
-
 // Reductions over all axes behind the channels, of what no other operator has turned yet.
 Replacement reduce_channels_last(const RewriteCall& call) {
   const OpDef* op = call.node.op;
@@ -248,24 +157,6 @@ Replacement reduce_channels_last(const RewriteCall& call) {
   attrs.set("axes", moved);
   const Var y = add_op(*op, {transpose(x, to_channels_last(x.rank()))}, attrs);
   return attrs.flag("keepdims") ? transpose(y, to_channels_first(x.rank())) : y;
-}
-
-// Every element k times, one after the other, by its places.
-Replacement repeated(const RewriteCall& call) {
-  if (call.node.op != &op_gather || node_of(call.inputs[1]).op != &op_constant) return std::nullopt;
-  const Tensor& places = node_of(call.inputs[1]).attrs.tensor("value");
-  const int64_t axis = call.node.attrs.integer("axis");
-  const Var x = call.inputs[0];
-  if (places.rank() != 1 || !x.dim(axis).known() || x.dim(axis).value() < 1 || places.size() % x.dim(axis).value() != 0)
-    return std::nullopt;
-  const int64_t times = places.size() / x.dim(axis).value();
-  for (int64_t i = 0; i < places.size(); ++i)
-    if (static_cast<int64_t>(places.at(i)) != i / times) return std::nullopt;
-  if (times < 2) return times == 1 ? Replacement(x) : std::nullopt;
-  Shape spread = x.shape(), shape = x.shape();
-  spread.insert(spread.begin() + axis + 1, Dim(times));
-  shape[static_cast<size_t>(axis)] = shape[static_cast<size_t>(axis)] * Dim(times);
-  return reshape(broadcast_to(expand_dims(x, axis + 1), spread), shape);
 }
 
 // A product with a matrix, or an operator on each element, of rows that a reshape has laid one after the other: the reshape comes after.
@@ -305,46 +196,6 @@ Replacement reshape_behind(const RewriteCall& call) {
   std::vector<Var> inputs = call.inputs;
   inputs[*moved] = operand(inputs[*moved], 0);
   return reshape(copy_node(call.graph, call.node, inputs)[0], call.node.types[0].shape);
-}
-
-// One place of an axis.
-Replacement one_place(const RewriteCall& call) {
-  if (call.node.op != &op_gather) return std::nullopt;
-  const auto place = constant_of(call.inputs[1]);
-  const int64_t axis = call.node.attrs.integer("axis");
-  const Var x = call.inputs[0];
-  if (!place || !x.dim(axis).known()) return std::nullopt;
-  const auto at = static_cast<int64_t>(*place);
-  const int64_t start = at < 0 ? at + x.dim(axis).value() : at;
-  if (start < 0 || start >= x.dim(axis).value()) return std::nullopt;
-  return reshape(slice_axis(x, axis, start, 1), call.node.types[0].shape);
-}
-
-// A broadcast of axes that stay 1 is one of fewer axes.
-Replacement narrow_broadcast(const RewriteCall& call) {
-  if (call.node.op != &op_broadcast_to) return std::nullopt;
-  const Var x = call.inputs[0];
-  const Shape& shape = call.node.types[0].shape;
-  if (x.shape().size() != shape.size()) return std::nullopt;
-  Shape from, to;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == Dim(1)) continue;
-    from.push_back(x.shape()[i]);
-    to.push_back(shape[i]);
-  }
-  if (to.size() == shape.size()) return std::nullopt;
-  return reshape(broadcast_to(reshape(x, from), to), shape);
-}
-
-// Whatever moves elements that are all the same number.
-Replacement spread_number(const RewriteCall& call) {
-  const OpDef* op = call.node.op;
-  if (op != &op_reshape && op != &op_slice && op != &op_transpose && op != &op_broadcast_to) return std::nullopt;
-  const Var x = call.inputs[0];
-  if (node_of(x).op != &op_broadcast_to || node_of(operand(x, 0)).op != &op_constant) return std::nullopt;
-  const auto number = constant_of(operand(x, 0));
-  if (!number) return std::nullopt;
-  return broadcast_to(scalar(call.graph, x.dtype(), *number), call.node.types[0].shape);
 }
 
 // A value without its factor, which may stand before moves of its elements.
@@ -399,62 +250,15 @@ Replacement plain_index(const RewriteCall& call) {
   return gather(call.inputs[0], index, call.node.attrs.integer("axis"));
 }
 
-// The last step of a sequence is the state after it.
-Replacement last_step(const RewriteCall& call) {
-  if (call.node.op != &op_slice) return std::nullopt;
-  const Var x = call.inputs[0];
-  const Node& source = node_of(x);
-  if ((source.op != &op_lstm && source.op != &op_gru) || x.value.index != 0 || x.rank() != 3) return std::nullopt;
-  const Shape &starts = call.node.attrs.shape("starts"), &sizes = call.node.attrs.shape("sizes");
-  const bool last = starts[1] == x.dim(1) - Dim(1) && sizes[1] == Dim(1) && sizes[0] == x.dim(0) && sizes[2] == x.dim(2);
-  if (!last || source.attrs.flag("mask")) return std::nullopt;
-  return expand_dims(x.output(1), 1);
-}
-
-// [x y] beside each other on an axis of their own, merged into the last axis: a concatenation along the last axis.
-Replacement stacked_last(const RewriteCall& call) {
-  if (call.node.op != &op_reshape) return std::nullopt;
-  const Var x = call.inputs[0];
-  if (node_of(x).op != &op_concat) return std::nullopt;
-  const int64_t axis = node_of(x).attrs.integer("axis"), rank = x.rank();
-  const Shape& shape = call.node.types[0].shape;
-  if (axis != rank - 2 || static_cast<int64_t>(shape.size()) != rank - 1) return std::nullopt;
-  std::vector<Var> parts;
-  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
-    const Var part = operand(x, i);
-    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
-    parts.push_back(squeeze(part, {axis}));
-  }
-  for (int64_t i = 0; i < axis; ++i)
-    if (!(shape[static_cast<size_t>(i)] == x.dim(i))) return std::nullopt;
-  return concat(parts, -1);
-}
-
-// A transpose of a stack, [x y] on an axis of their own: of what is stacked.
-Replacement turned_stack(const RewriteCall& call) {
-  if (call.node.op != &op_transpose) return std::nullopt;
-  const Var x = call.inputs[0];
-  if (node_of(x).op != &op_concat) return std::nullopt;
-  const int64_t axis = node_of(x).attrs.integer("axis");
-  const Ints& perm = call.node.attrs.integers("perm");
-  Ints others;
-  for (const int64_t a : perm)
-    if (a != axis) others.push_back(a);
-  for (int64_t& a : others) a -= a > axis ? 1 : 0;
-  const int64_t place = std::find(perm.begin(), perm.end(), axis) - perm.begin();
-  std::vector<Var> parts;
-  for (size_t i = 0; i < node_of(x).inputs.size(); ++i) {
-    const Var part = operand(x, i);
-    if (!(part.dim(axis) == Dim(1))) return std::nullopt;
-    parts.push_back(expand_dims(transpose(squeeze(part, {axis}), others), place));
-  }
-  return concat(parts, place);
+// Operators that layers are built of, though they could be written in smaller ones.
+bool stays(const OpDef* op) {
+  return !op->lower || op == &op_softmax || op == &op_log_softmax || op == &op_layer_norm || op == &op_batch_norm_infer || op == &op_lstm ||
+         op == &op_gru;
 }
 
 Replacement lowered(const RewriteCall& call) {
   const OpDef* op = call.node.op;
-  if (op == &op_silu) return call.inputs[0] * sigmoid(call.inputs[0]);
-  if (op == &op_attention || op == &op_gelu) return op->lower({call.graph, call.node.attrs, call.inputs, call.node.types})[0];
+  if (!stays(op)) return op->lower({call.graph, call.node.attrs, call.inputs, call.node.types})[0];
   if (op != &op_matmul || (!call.node.attrs.flag("transpose_a") && !call.node.attrs.flag("transpose_b"))) return std::nullopt;
   const auto turned = [](Var v, bool turn) {
     if (!turn) return v;
@@ -466,14 +270,31 @@ Replacement lowered(const RewriteCall& call) {
   return matmul(turned(call.inputs[0], call.node.attrs.flag("transpose_a")), turned(call.inputs[1], call.node.attrs.flag("transpose_b")));
 }
 
+// A kernel stands on the right of a product.
+Replacement kernel_right(const RewriteCall& call) {
+  if (call.node.op != &op_matmul || call.node.attrs.flag("transpose_a") || call.node.attrs.flag("transpose_b")) return std::nullopt;
+  const auto is_weight = [](Var v) {
+    while (node_of(v).op == &op_transpose || node_of(v).op == &op_reshape) v = operand(v, 0);
+    return node_of(v).op == &op_parameter || node_of(v).op == &op_constant;
+  };
+  if (!is_weight(call.inputs[0]) || is_weight(call.inputs[1]) || call.inputs[0].rank() != 2 || call.inputs[1].rank() < 3)
+    return std::nullopt;
+  const auto turned = [](Var v) {
+    Ints perm(v.shape().size());
+    std::iota(perm.begin(), perm.end(), int64_t{0});
+    std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+    return transpose(v, perm);
+  };
+  return turned(matmul(turned(call.inputs[1]), turned(call.inputs[0])));
+}
+
 }  // namespace
 
 std::optional<Var> respell(const RewriteCall& call) {
   if (call.node.types.size() != 1) return std::nullopt;
-  for (auto* rule : {lowered,       channels_last, explicit_pads,        same_spelling, two_sided,   plain_powers,
-                     turned_twice,  cut_once,      reduce_channels_last, repeated,      one_place,   narrow_broadcast,
-                     spread_number, factor_behind, reshape_behind,       sink_rows,     plain_index, last_step,
-                     stacked_last,  turned_stack,  sink_transpose})
+  for (auto* rule :
+       {lowered, channels_last, explicit_pads, split_groups, cropped_transpose, bias_before_crop, same_spelling, two_sided, plain_powers,
+        respell_cut, reduce_channels_last, factor_behind, reshape_behind, sink_rows, plain_index, kernel_right, sink_transpose})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

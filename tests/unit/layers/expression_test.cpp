@@ -1,8 +1,13 @@
 // Expressions become the operators one would write by hand; errors carry the column.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <limits>
 
 #include "base/error.h"
 #include "layers/activations.h"
+#include "layers/array_node.h"
+#include "layers/build.h"
 #include "layers/expression_builder.h"
 #include "layers/losses.h"
 #include "ops/builders.h"
@@ -42,6 +47,11 @@ TEST_CASE("expressions build what their text says") {
   CHECK(f.same("matmul(x, transpose(y, [1, 0]))", matmul(x, transpose(y, {1, 0}))));
   CHECK(f.same("1 + 2 * 3", scalar(f.g, DType::kFloat32, 7)));
   CHECK(f.same("stop_gradient(x)", stop_gradient(x)));
+  CHECK(f.same("take(x, 2, axis=1)", gather(x, scalar(f.g, DType::kInt32, 2), 1)));
+  CHECK(f.same("take(y, int32(x), 0)", gather(y, cast(x, DType::kInt32), 0)));
+  CHECK(f.same("pad(x, [0, 1], [0, 2], -3)", pad(x, std::vector<int64_t>{0, 1}, std::vector<int64_t>{0, 2}, -3)));
+  CHECK(f.same("tile(expand_dims(x, 1), [1, 3, 1])", broadcast_to(expand_dims(x, 1), {Dim::symbol("batch"), Dim(3), Dim(4)})));
+  CHECK(f.build("tile(x, [2, 3])").shape() == Shape{Dim::symbol("batch") * Dim(2), Dim(12)});
 }
 
 TEST_CASE("what does not fit is refused with its column") {
@@ -53,7 +63,43 @@ TEST_CASE("what does not fit is refused with its column") {
   CHECK_THROWS_WITH_AS(f.build("sum(x, axis=x)"), doctest::Contains("must be a number"), UserError);
   CHECK_THROWS_WITH_AS(f.build("sum(x, axis=3)"), doctest::Contains("expression, column 1"), UserError);
   CHECK_THROWS_WITH_AS(f.build("matmul(x, y)"), doctest::Contains("expression, column 1: matmul"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("tile(x, [2])"), doctest::Contains("tile needs a list of 2"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("tile(x, [1, 0])"), doctest::Contains("tile takes positive numbers"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("pad(x, [1], [1])"), doctest::Contains("pad needs a list of 2"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("pad(x, [0, -1], [0, 0])"), doctest::Contains("pad takes no negative sizes"), UserError);
   CHECK_THROWS_WITH_AS(f.build("[x, y]"), doctest::Contains("a list is allowed as an argument"), UserError);
+}
+
+TEST_CASE("arrays beside an expression") {
+  const Program program = build_inference_program(model_of(R"(
+inputs: {x: [3]}
+layers:
+  - Lambda: {expression: "where(c0, x + c1, take(x, c2, 1))", constants: [[true, false, true], [[0.5, 1, 2]], [2, 0, 1]]}
+)"));
+  const std::string text = to_text(program);
+CAPTURE(text);
+CHECK(text.find("bool[3]") != std::string::npos);
+CHECK(text.find("float32[1, 3]") != std::string::npos);
+CHECK(text.find("int32[3]") != std::string::npos);
+for (const char* constants : {"3", "[[]]", "[[[1], [2, 3]]]", "[[true, 1]]", "[a]"}) {
+  CAPTURE(constants);
+  CHECK(problems_of(fmt::format("inputs: {{x: [4]}}\nlayers:\n  - Lambda: {{expression: 'x', constants: {}}}\n", constants))
+            .find("constants: must be a list of arrays") != std::string::npos);
+}
+}
+
+TEST_CASE("arrays keep their numbers in a configuration") {
+  Tensor t(DType::kFloat32, {2, 2});
+  const double values[] = {0.1f, -1.0f / 3, 1e-30f, 16777216};
+  for (int64_t i = 0; i < 4; ++i) t.set(i, values[i]);
+  const std::optional<spec::Node> node = array_node(t);
+  REQUIRE(node);
+  const std::optional<Tensor> again = array_of(*node);
+  REQUIRE(again);
+  CHECK(bit_equal(*again, t));
+  t.set(0, std::numeric_limits<double>::infinity());
+  CHECK(!array_node(t));
+  CHECK(!array_node(Tensor(DType::kFloat32, {kMaxArrayElements + 1})));
 }
 
 TEST_CASE("a bad expression of a layer or loss is reported with the file's place") {
