@@ -127,9 +127,11 @@ class Targets(CliTest):
         self.run_dltool("convert", "a.onnx", "a.keras").succeeds()
         classes = [layer["class"] for layer in self.run_dltool("inspect", "a.keras", "--json").json()["layers"]]
         self.assertEqual(classes, ["Input", "Dense", "Dense"])
-        self.write("m.yaml", 'inputs: {x: {shape: [3]}}\nlayers: [{Lambda: {expression: "cos(relu(sin(x)))"}}]')
+        self.write("m.yaml", "inputs: {x: {shape: [5], dtype: int32}}\nlayers: [{Embedding: {input_dim: 9, output_dim: 4, mask_zero: true}}, "
+                   "{LSTM: {units: 3}}]")
         self.run_dltool("convert", "m.yaml", "m.onnx").succeeds()
-        self.run_dltool("inspect", "m.onnx", "--for", "keras").exits(1).prints(r"no layer gives cos\(").prints(r"no layer gives sin\(")
+        self.run_dltool("inspect", "m.onnx", "--for", "keras").exits(1).prints(r"no layer gives lstm\(").prints(
+            r"no layer gives scatter_elements\(")
         self.run_dltool("convert", "m.onnx", "m.keras").fails(3, r"cannot be written as keras:", lines=None)
         self.assertFalse((self.folder / "m.keras").exists())
 

@@ -212,12 +212,25 @@ OnnxValues import_space_to_depth(NodeCall& call) {
   return {reshape(moved, {n, c * Dim(b * b), h, w})};
 }
 
+// Whether every element of v is this size: a number or a size, spread.
+bool is_size(Var v, Dim size) {
+  const Node* node = &v.graph->node(v.value);
+  while (node->op == &op_broadcast_to || node->op == &op_reshape || node->op == &op_cast) node = &v.graph->node(node->inputs[0]);
+  if (node->op == &op_size_of) return node->attrs.shape("size")[0] == size;
+  if (node->op != &op_constant || !size.known()) return false;
+  const Tensor& value = node->attrs.tensor("value");
+  for (int64_t i = 0; i < value.size(); ++i)
+    if (value.at(i) != static_cast<double>(size.value())) return false;
+  return value.size() > 0;
+}
+
 OnnxValues import_reverse_sequence(NodeCall& call) {
   const Var x = call.in(0);
   if (x.rank() < 2) call.fail("the operand needs two axes");
   const int64_t time = call.integer("time_axis", 0), batch = call.integer("batch_axis", 1);
   if (time < 0 || time > 1 || batch < 0 || batch > 1 || time == batch) call.fail("time_axis and batch_axis are 0 and 1");
   Graph& g = call.graph();
+  if (is_size(call.in(1), x.dim(time))) return {reverse(x, time)};
   const Var lengths = along_axis(cast(call.in(1), DType::kInt64), batch, x.rank());
   const Var at = iota(g, DType::kInt64, x.shape(), time);
   const Var places = select(less(at, lengths), (lengths - 1.0) - at, at);

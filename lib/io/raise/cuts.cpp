@@ -175,6 +175,42 @@ Replacement spread_number(const RewriteCall& call) {
   return broadcast_to(scalar(call.graph, x.dtype(), *number), call.node.types[0].shape);
 }
 
+// A cut of what is spread: what is spread is cut.
+Replacement cut_before_spread(const RewriteCall& call) {
+  if (call.node.op != &op_slice || node_of(call.inputs[0]).op != &op_broadcast_to) return std::nullopt;
+  const Var x = operand(call.inputs[0], 0);
+  const Attrs& attrs = call.node.attrs;
+  const size_t lead = call.inputs[0].shape().size() - x.shape().size();
+  Shape starts, sizes;
+  Ints steps;
+  for (size_t i = 0; i < x.shape().size(); ++i) {
+    const bool spread = x.shape()[i] == Dim(1);
+    starts.push_back(spread ? Dim(0) : attrs.shape("starts")[i + lead]);
+    sizes.push_back(spread ? Dim(1) : attrs.shape("sizes")[i + lead]);
+    steps.push_back(spread ? 1 : attrs.integers("steps")[i + lead]);
+  }
+  return broadcast_to(slice(x, starts, sizes, steps), attrs.shape("sizes"));
+}
+
+// What is spread over axes of size 1 that the other operand has not: the result gets them.
+Replacement spread_beside(const RewriteCall& call) {
+  if (call.node.op->kind != OpKind::kElementwise || call.inputs.size() != 2) return std::nullopt;
+  const Shape& shape = call.node.types[0].shape;
+  for (size_t i = 0; i < 2; ++i) {
+    const Var spread = call.inputs[i], other = call.inputs[1 - i];
+    if (node_of(spread).op != &op_broadcast_to || other.shape().size() >= shape.size()) continue;
+    const size_t lead = shape.size() - other.shape().size();
+    if (operand(spread, 0).shape().size() > other.shape().size() ||
+        other.shape() != Shape(shape.begin() + static_cast<int64_t>(lead), shape.end()))
+      continue;
+    if (!std::all_of(shape.begin(), shape.begin() + static_cast<int64_t>(lead), [](Dim d) { return d == Dim(1); })) continue;
+    std::vector<Var> inputs = call.inputs;
+    inputs[i] = operand(spread, 0);
+    return reshape(copy_node(call.graph, call.node, inputs)[0], shape);
+  }
+  return std::nullopt;
+}
+
 // The last step of a sequence is the state after it.
 Replacement last_step(const RewriteCall& call) {
   if (call.node.op != &op_slice) return std::nullopt;
@@ -277,7 +313,7 @@ Replacement weights_beside(const RewriteCall& call) {
 
 std::optional<Var> respell_cut(const RewriteCall& call) {
   for (auto* rule : {cut_once, cut_of_one, cut_nothing, cut_first, turned_twice, repeated, one_place, narrow_broadcast, spread_number,
-                     last_step, stacked_last, turned_stack, weights_beside})
+                     cut_before_spread, spread_beside, last_step, stacked_last, turned_stack, weights_beside})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

@@ -263,7 +263,7 @@ class Raiser {
   void fold_activations() {
     static const std::set<std::string> kTakers = {"Dense",           "Conv1D",          "Conv2D",          "Conv3D",
                                                   "DepthwiseConv1D", "DepthwiseConv2D", "Conv1DTranspose", "Conv2DTranspose",
-                                                  "Conv3DTranspose", "SeparableConv1D", "SeparableConv2D"};
+                                                  "Conv3DTranspose", "SeparableConv1D", "SeparableConv2D", "EinsumDense"};
     std::set<Value> outputs;
     for (const NamedValue& out : graph_.program.outputs) outputs.insert(out.value);
     for (auto& [value, result] : layer_of_) {

@@ -36,8 +36,8 @@ class Expression {
   std::string write() {
     const OpDef* op = node_.op;
     const Attrs& attrs = node_.attrs;
-    if (op->kind == OpKind::kElementwise) return elementwise();
     if (op == &op_select) return fmt::format("where({}, {}, {})", operand(0), operand(1), operand(2));
+    if (op->kind == OpKind::kElementwise && op != &op_cast) return elementwise();
     if (op == &op_cast) return fmt::format("{}({})", dl::name_of(node_.types[0].dtype), operand(0));
     if (op == &op_matmul && !attrs.flag("transpose_a") && !attrs.flag("transpose_b"))
       return fmt::format("matmul({}, {})", operand(0), operand(1));
@@ -59,9 +59,9 @@ class Expression {
   std::string operand(size_t i) {
     const Value v = node_.inputs.at(i);
     if (!site_.is_weight(v)) {
-      const auto known = std::find(operands_.begin(), operands_.end(), v);
-      if (known == operands_.end()) operands_.push_back(v);
-      return fmt::format("x{}", known - operands_.begin());
+      const auto number = static_cast<size_t>(std::find(operands_.begin(), operands_.end(), v) - operands_.begin());
+      if (number == operands_.size()) operands_.push_back(v);
+      return fmt::format("x{}", number);
     }
     const Tensor& value = site_.tensor(v);
     const bool indices = node_.op == &op_gather;

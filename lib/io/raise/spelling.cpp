@@ -270,6 +270,52 @@ Replacement lowered(const RewriteCall& call) {
   return matmul(turned(call.inputs[0], call.node.attrs.flag("transpose_a")), turned(call.inputs[1], call.node.attrs.flag("transpose_b")));
 }
 
+bool is_zeros(Var v) {
+  while (node_of(v).op == &op_broadcast_to || node_of(v).op == &op_reshape || node_of(v).op == &op_transpose) v = operand(v, 0);
+  return constant_of(v) == 0.0;
+}
+
+// Of numbers that are finite whatever the inputs are.
+bool is_gate(Var v) {
+  const OpDef* op = node_of(v).op;
+  if (op == &op_sigmoid || op == &op_tanh) return true;
+  if (op != &op_add && op != &op_mul) return false;
+  return constant_of(operand(v, 0)) ? is_gate(operand(v, 1)) : constant_of(operand(v, 1)) && is_gate(operand(v, 0));
+}
+
+// What initial states of zeros leave of a product.
+Replacement zero_product(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_matmul && op != &op_mul) return std::nullopt;
+  for (size_t i = 0; i < 2; ++i) {
+    const Var other = call.inputs[1 - i];
+    if (node_of(call.inputs[i]).op != &op_broadcast_to || !is_zeros(call.inputs[i])) continue;
+    const bool finite = op == &op_matmul ? node_of(other).op == &op_parameter || node_of(other).op == &op_constant : is_gate(other);
+    if (finite) return full(call.graph, call.node.types[0], 0);
+  }
+  return std::nullopt;
+}
+
+// Zeros in a sum.
+Replacement zero_sum(const RewriteCall& call) {
+  if (call.node.op != &op_add) return std::nullopt;
+  for (size_t i = 0; i < 2; ++i)
+    if (node_of(call.inputs[i]).op == &op_broadcast_to && is_zeros(call.inputs[i]))
+      return broadcast_to(call.inputs[1 - i], call.node.types[0].shape);
+  return std::nullopt;
+}
+
+// A choice that is made already.
+Replacement known_choice(const RewriteCall& call) {
+  if (call.node.op != &op_select || node_of(call.inputs[0]).op != &op_constant) return std::nullopt;
+  const Tensor& condition = node_of(call.inputs[0]).attrs.tensor("value");
+  for (int64_t i = 1; i < condition.size(); ++i)
+    if (condition.at(i) != condition.at(0)) return std::nullopt;
+  if (condition.size() == 0) return std::nullopt;
+  const Var taken = call.inputs[condition.at(0) != 0 ? 1 : 2];
+  return taken.shape() == call.node.types[0].shape ? taken : broadcast_to(taken, call.node.types[0].shape);
+}
+
 // A kernel stands on the right of a product.
 Replacement kernel_right(const RewriteCall& call) {
   if (call.node.op != &op_matmul || call.node.attrs.flag("transpose_a") || call.node.attrs.flag("transpose_b")) return std::nullopt;
@@ -293,8 +339,9 @@ Replacement kernel_right(const RewriteCall& call) {
 std::optional<Var> respell(const RewriteCall& call) {
   if (call.node.types.size() != 1) return std::nullopt;
   for (auto* rule :
-       {lowered, channels_last, explicit_pads, split_groups, cropped_transpose, bias_before_crop, same_spelling, two_sided, plain_powers,
-        respell_cut, reduce_channels_last, factor_behind, reshape_behind, sink_rows, plain_index, kernel_right, sink_transpose})
+       {lowered,      channels_last, explicit_pads,        split_groups,  cropped_transpose, bias_before_crop, same_spelling, two_sided,
+        plain_powers, respell_cut,   reduce_channels_last, factor_behind, reshape_behind,    sink_rows,        plain_index,   kernel_right,
+        zero_product, zero_sum,      known_choice,         sink_transpose})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

@@ -47,7 +47,7 @@ TEST_CASE("expressions build what their text says") {
   CHECK(f.same("matmul(x, transpose(y, [1, 0]))", matmul(x, transpose(y, {1, 0}))));
   CHECK(f.same("1 + 2 * 3", scalar(f.g, DType::kFloat32, 7)));
   CHECK(f.same("stop_gradient(x)", stop_gradient(x)));
-  CHECK(f.same("take(x, 2, axis=1)", gather(x, scalar(f.g, DType::kInt32, 2), 1)));
+  CHECK(f.same("take(x, 2, 1)", gather(x, scalar(f.g, DType::kInt32, 2), 1)));
   CHECK(f.same("take(y, int32(x), 0)", gather(y, cast(x, DType::kInt32), 0)));
   CHECK(f.same("pad(x, [0, 1], [0, 2], -3)", pad(x, std::vector<int64_t>{0, 1}, std::vector<int64_t>{0, 2}, -3)));
   CHECK(f.same("tile(expand_dims(x, 1), [1, 3, 1])", broadcast_to(expand_dims(x, 1), {Dim::symbol("batch"), Dim(3), Dim(4)})));
@@ -71,21 +71,21 @@ TEST_CASE("what does not fit is refused with its column") {
 }
 
 TEST_CASE("arrays beside an expression") {
-  const Program program = build_inference_program(model_of(R"(
+  const Program program = build_inference_program(model_of(R"yaml(
 inputs: {x: [3]}
 layers:
   - Lambda: {expression: "where(c0, x + c1, take(x, c2, 1))", constants: [[true, false, true], [[0.5, 1, 2]], [2, 0, 1]]}
-)"));
+)yaml"));
   const std::string text = to_text(program);
-CAPTURE(text);
-CHECK(text.find("bool[3]") != std::string::npos);
-CHECK(text.find("float32[1, 3]") != std::string::npos);
-CHECK(text.find("int32[3]") != std::string::npos);
-for (const char* constants : {"3", "[[]]", "[[[1], [2, 3]]]", "[[true, 1]]", "[a]"}) {
-  CAPTURE(constants);
-  CHECK(problems_of(fmt::format("inputs: {{x: [4]}}\nlayers:\n  - Lambda: {{expression: 'x', constants: {}}}\n", constants))
-            .find("constants: must be a list of arrays") != std::string::npos);
-}
+  CAPTURE(text);
+  CHECK(text.find("bool[3]") != std::string::npos);
+  CHECK(text.find("float32[1, 3]") != std::string::npos);
+  CHECK(text.find("int32[3]") != std::string::npos);
+  for (const char* constants : {"3", "[[]]", "[[[1], [2, 3]]]", "[[true, 1]]", "[a]"}) {
+    CAPTURE(constants);
+    CHECK(problems_of(fmt::format("inputs: {{x: [4]}}\nlayers:\n  - Lambda: {{expression: 'x', constants: {}}}\n", constants))
+              .find("constants: must be a list of arrays") != std::string::npos);
+  }
 }
 
 TEST_CASE("arrays keep their numbers in a configuration") {
