@@ -113,7 +113,8 @@ struct Cut {
 };
 
 bool is_negative(Dim d) { return d.known() ? d.value() < 0 : to_string(d).starts_with("-"); }
-bool is_beyond(Dim d) { return d.known() && (d.value() > (int64_t{1} << 30) || d.value() < -(int64_t{1} << 30)); }
+constexpr int64_t kOpenEnd = 1'000'000'000;  // what converters write for an end that is left open, and more
+bool is_beyond(Dim d) { return d.known() && (d.value() >= kOpenEnd || d.value() <= -kOpenEnd); }
 
 // Of an axis whose size is symbolic the cut is taken to lie inside; where it does not, binding the sizes says so.
 Cut cut_of(NodeCall& call, Dim dim, Dim start, Dim end, int64_t step) {

@@ -163,6 +163,20 @@ Result sizes_div(NodeCall& call) {
   });
 }
 
+// Of equal sizes, of numbers; a size that is not known is at least 1.
+Result sizes_extreme(NodeCall& call, bool largest) {
+  if (call.inputs() != 2) return std::nullopt;
+  return elementwise(call, [largest](Dim a, Dim b) -> std::optional<Dim> {
+    if (a == b) return a;
+    if (a.known() && b.known()) return Dim(largest ? std::max(a.value(), b.value()) : std::min(a.value(), b.value()));
+    const Dim number = a.known() ? a : b;
+    if (!number.known() || number.value() > 1) return std::nullopt;
+    return largest ? (a.known() ? b : a) : number;
+  });
+}
+Result sizes_max(NodeCall& call) { return sizes_extreme(call, true); }
+Result sizes_min(NodeCall& call) { return sizes_extreme(call, false); }
+
 Result sizes_prod(NodeCall& call) {
   const Result x = call.value(0).sizes;
   if (!x || x->scalar || x->dims.empty()) return std::nullopt;
@@ -190,6 +204,8 @@ std::span<const SizesRow> onnx_sizes_rows() {
       {"Sub", sizes_sub},
       {"Mul", sizes_mul},
       {"Div", sizes_div},
+      {"Max", sizes_max},
+      {"Min", sizes_min},
       {"ReduceProd", sizes_prod},
   };
   return kRows;

@@ -23,31 +23,17 @@ std::optional<double> constant_of(Var v) {
   return value.size() == 1 ? std::optional(value.at(0)) : std::nullopt;
 }
 
-// The axis that a slice turns around whole; -1: it does something else.
-int64_t reversed_axis(const Node& node, const Shape& from) {
-  if (node.op != &op_slice) return -1;
-  const Shape &starts = node.attrs.shape("starts"), &sizes = node.attrs.shape("sizes");
-  const Ints& steps = node.attrs.integers("steps");
-  int64_t axis = -1;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (!(sizes[i] == from[i])) return -1;
-    if (steps[i] == 1 && starts[i] == Dim(0)) continue;
-    if (steps[i] != -1 || axis >= 0 || !(starts[i] == from[i] - Dim(1))) return -1;
-    axis = static_cast<int64_t>(i);
-  }
-  return axis;
-}
-
-// Cuts of different axes are one cut.
+// A cut of a cut is one cut, whatever their steps are.
 Replacement cut_once(const RewriteCall& call) {
   if (call.node.op != &op_slice || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
   const Attrs &outer = call.node.attrs, &inner = node_of(call.inputs[0]).attrs;
-  for (const Attrs* attrs : {&outer, &inner})
-    for (const int64_t step : attrs->integers("steps"))
-      if (step != 1) return std::nullopt;
-  Shape starts = outer.shape("starts");
-  for (size_t i = 0; i < starts.size(); ++i) starts[i] = starts[i] + inner.shape("starts")[i];
-  return slice(operand(call.inputs[0], 0), starts, outer.shape("sizes"));
+  Shape starts = inner.shape("starts");
+  Ints steps = inner.integers("steps");
+  for (size_t i = 0; i < starts.size(); ++i) {
+    starts[i] = starts[i] + outer.shape("starts")[i] * Dim(steps[i]);
+    steps[i] = outer.shape("sizes")[i] == Dim(1) ? 1 : steps[i] * outer.integers("steps")[i];
+  }
+  return slice(operand(call.inputs[0], 0), starts, outer.shape("sizes"), steps);
 }
 
 // A cut that takes elements of one of the values beside each other only.
@@ -72,6 +58,17 @@ Replacement cut_of_one(const RewriteCall& call) {
     begin += size.value();
   }
   return std::nullopt;
+}
+
+// One element has no step.
+Replacement cut_without_step(const RewriteCall& call) {
+  if (call.node.op != &op_slice) return std::nullopt;
+  const Shape& sizes = call.node.attrs.shape("sizes");
+  Ints steps = call.node.attrs.integers("steps");
+  for (size_t i = 0; i < steps.size(); ++i)
+    if (sizes[i] == Dim(1)) steps[i] = 1;
+  return steps == call.node.attrs.integers("steps") ? std::nullopt
+                                                    : Replacement(slice(call.inputs[0], call.node.attrs.shape("starts"), sizes, steps));
 }
 
 // A cut that takes everything.
@@ -107,14 +104,6 @@ Replacement cut_first(const RewriteCall& call) {
   for (; k < to.size(); ++k)
     if (!(to[k] == Dim(1)) || !(sizes[k] == Dim(1))) return std::nullopt;
   return reshape(slice(x, new_starts, new_sizes, new_steps), call.node.types[0].shape);
-}
-
-Replacement turned_twice(const RewriteCall& call) {
-  if (call.node.op != &op_slice) return std::nullopt;
-  const int64_t axis = reversed_axis(call.node, call.inputs[0].shape());
-  if (axis < 0 || node_of(call.inputs[0]).op != &op_slice) return std::nullopt;
-  const Var x = operand(call.inputs[0], 0);
-  return reversed_axis(node_of(call.inputs[0]), x.shape()) == axis ? Replacement(x) : std::nullopt;
 }
 
 // Every element k times, one after the other, by its places.
@@ -209,6 +198,22 @@ Replacement spread_beside(const RewriteCall& call) {
     return reshape(copy_node(call.graph, call.node, inputs)[0], shape);
   }
   return std::nullopt;
+}
+
+// An operator on each element of what is spread, alone or beside numbers.
+Replacement element_before_spread(const RewriteCall& call) {
+  const OpDef* op = call.node.op;
+  if (op != &op_cast && (op->kind != OpKind::kElementwise || op == &op_select)) return std::nullopt;
+  std::optional<size_t> spread;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    if (constant_of(call.inputs[i]) && call.inputs[i].rank() == 0) continue;
+    if (spread || node_of(call.inputs[i]).op != &op_broadcast_to) return std::nullopt;
+    spread = i;
+  }
+  if (!spread) return std::nullopt;
+  std::vector<Var> inputs = call.inputs;
+  inputs[*spread] = operand(inputs[*spread], 0);
+  return broadcast_to(copy_node(call.graph, call.node, inputs)[0], call.node.types[0].shape);
 }
 
 // The last step of a sequence is the state after it.
@@ -312,8 +317,8 @@ Replacement weights_beside(const RewriteCall& call) {
 }  // namespace
 
 std::optional<Var> respell_cut(const RewriteCall& call) {
-  for (auto* rule : {cut_once, cut_of_one, cut_nothing, cut_first, turned_twice, repeated, one_place, narrow_broadcast, spread_number,
-                     cut_before_spread, spread_beside, last_step, stacked_last, turned_stack, weights_beside})
+  for (auto* rule : {cut_once, cut_without_step, cut_of_one, cut_nothing, cut_first, repeated, one_place, narrow_broadcast, spread_number,
+                     cut_before_spread, spread_beside, element_before_spread, last_step, stacked_last, turned_stack, weights_beside})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

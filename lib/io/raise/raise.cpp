@@ -95,8 +95,11 @@ class Raiser {
     // A value that is an output stays one, whatever reads it.
     for (const NamedValue& out : graph_.program.outputs) users_[out.value.node].push_back(UINT32_MAX), read_.insert(out.value);
     for (const NamedValue& in : graph_.program.inputs) {
-      input_[in.value] = in.name;
-      taken_.insert(in.name);
+      const bool plain = in.name.find_first_of("/:") == std::string::npos;
+      const std::string name = plain ? in.name : plain_name(in.name);
+      input_[in.value] = plain ? name : free_name(name.empty() ? "input" : name);
+      taken_.insert(input_[in.value]);
+      input_names_[in.value] = input_[in.value];
     }
   }
 
@@ -236,10 +239,15 @@ class Raiser {
         name = origin.substr(0, dot);
       if (!name.empty()) break;
     }
+    name = plain_name(name);
+    return free_name(name.empty() ? snake_case(class_name) : name);
+  }
+
+  static std::string plain_name(std::string name) {
     for (char& c : name)
       if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
     while (!name.empty() && !std::isalnum(static_cast<unsigned char>(name[0]))) name.erase(0, 1);
-    return free_name(name.empty() ? snake_case(class_name) : name);
+    return name;
   }
 
   std::string free_name(const std::string& name) {
@@ -303,7 +311,7 @@ class Raiser {
     SpecNode::Map inputs;
     for (const NamedValue& in : graph_.program.inputs) {
       const TensorType& type = graph_.program.graph.type(in.value);
-      inputs.emplace_back(in.name,
+      inputs.emplace_back(input_names_.at(in.value),
                           SpecNode::map({{"batch_shape", sizes(type.shape)}, {"dtype", SpecNode::string(dl::name_of(type.dtype))}}));
     }
     std::vector<SpecNode> layers, outputs;
@@ -332,7 +340,7 @@ class Raiser {
   Folded graph_;
   std::vector<std::vector<uint32_t>> users_;  // of each node
   Patterns patterns_;
-  std::map<Value, std::string> input_, copied_;
+  std::map<Value, std::string> input_, input_names_, copied_;
   std::map<Value, std::optional<Choice>> chosen_;
   std::set<Value> read_;
   std::map<Value, Result> layer_of_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "graph/op_def.h"
 #include "io/raise/rules.h"
@@ -123,20 +124,17 @@ class Expression {
     const Shape &starts = node_.attrs.shape("starts"), &sizes = node_.attrs.shape("sizes"), &from = site_.shape(node_.inputs[0]);
     std::string text = operand(0);
     for (size_t i = from.size(); i-- > 0;) {
-      const int64_t step = node_.attrs.integers("steps")[i];
-      if (starts[i] == Dim(0) && sizes[i] == from[i] && step == 1) continue;
-      if (step == -1 && starts[i] == from[i] - Dim(1) && sizes[i] == from[i]) {
-        text = fmt::format("reverse({}, {})", text, i);
-        continue;
-      }
-      const Dim rest = from[i] - starts[i];
+      const bool backwards = node_.attrs.integers("steps")[i] < 0;
+      const int64_t step = std::abs(node_.attrs.integers("steps")[i]);
+      const Dim start = backwards ? from[i] - Dim(1) - starts[i] : starts[i], rest = from[i] - start;
+      if (backwards) text = fmt::format("reverse({}, {})", text, i);
+      if (start == Dim(0) && sizes[i] == from[i] && step == 1) continue;
       std::string range;
-      if (step < 1) return "";
-      if (starts[i].known() && sizes[i].known()) {
-        range = fmt::format("{}, {}", starts[i].value(), starts[i].value() + (sizes[i].value() - 1) * step + 1);
-      } else if (step == 1 && starts[i].known() && (rest - sizes[i]).known()) {
+      if (start.known() && sizes[i].known()) {
+        range = fmt::format("{}, {}", start.value(), start.value() + (sizes[i].value() - 1) * step + 1);
+      } else if (step == 1 && start.known() && (rest - sizes[i]).known()) {
         const int64_t behind = (rest - sizes[i]).value();
-        range = fmt::format("{}{}", starts[i].value(), behind ? fmt::format(", {}", -behind) : "");
+        range = fmt::format("{}{}", start.value(), behind ? fmt::format(", {}", -behind) : "");
       } else if (step == 1 && rest.known() && sizes[i].known()) {
         const int64_t behind = rest.value() - sizes[i].value();
         range = fmt::format("{}{}", -rest.value(), behind ? fmt::format(", {}", -behind) : "");

@@ -90,6 +90,7 @@ void rule_channel_affine(const Site& site, std::vector<Proposal>& proposals) {
   if (!below) return;
   const bool scale = !center || (site.op(*below) == &op_mul && per_channel(*below) && site.beside_weight(*below));
   const Value x = center && scale ? *site.beside_weight(*below) : *below;
+  if (site.shape(x) != shape) return;
   std::vector<std::pair<std::string, Shape>> weights;
   if (scale) weights.push_back({"gamma", {Dim(channels)}});
   if (center) weights.push_back({"beta", {Dim(channels)}});

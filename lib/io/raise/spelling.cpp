@@ -307,8 +307,11 @@ Replacement zero_sum(const RewriteCall& call) {
 
 // A choice that is made already.
 Replacement known_choice(const RewriteCall& call) {
-  if (call.node.op != &op_select || node_of(call.inputs[0]).op != &op_constant) return std::nullopt;
-  const Tensor& condition = node_of(call.inputs[0]).attrs.tensor("value");
+  if (call.node.op != &op_select) return std::nullopt;
+  Var known = call.inputs[0];
+  while (node_of(known).op == &op_broadcast_to || node_of(known).op == &op_reshape) known = operand(known, 0);
+  if (node_of(known).op != &op_constant) return std::nullopt;
+  const Tensor& condition = node_of(known).attrs.tensor("value");
   for (int64_t i = 1; i < condition.size(); ++i)
     if (condition.at(i) != condition.at(0)) return std::nullopt;
   if (condition.size() == 0) return std::nullopt;
@@ -339,9 +342,9 @@ Replacement kernel_right(const RewriteCall& call) {
 std::optional<Var> respell(const RewriteCall& call) {
   if (call.node.types.size() != 1) return std::nullopt;
   for (auto* rule :
-       {lowered,      channels_last, explicit_pads,        split_groups,  cropped_transpose, bias_before_crop, same_spelling, two_sided,
-        plain_powers, respell_cut,   reduce_channels_last, factor_behind, reshape_behind,    sink_rows,        plain_index,   kernel_right,
-        zero_product, zero_sum,      known_choice,         sink_transpose})
+       {lowered,       channels_last, explicit_pads, dense_taps,  spread_taps,          split_groups,  cropped_transpose, bias_before_crop,
+        same_spelling, two_sided,     plain_powers,  respell_cut, reduce_channels_last, factor_behind, reshape_behind,    sink_rows,
+        plain_index,   kernel_right,  zero_product,  zero_sum,    known_choice,         sink_transpose})
     if (Replacement replacement = rule(call)) return replacement;
   return std::nullopt;
 }

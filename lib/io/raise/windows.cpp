@@ -219,6 +219,48 @@ std::optional<Var> bias_before_crop(const RewriteCall& call) {
   return std::nullopt;
 }
 
+std::optional<Var> dense_taps(const RewriteCall& call) {
+  if (call.inputs.size() < 2 || !is_channels_last_transpose(call.node, call.inputs[1])) return std::nullopt;
+  const Ints &dilations = call.node.attrs.integers("dilations"), &strides = call.node.attrs.integers("strides");
+  if (*std::max_element(dilations.begin(), dilations.end()) == 1 || *std::max_element(strides.begin(), strides.end()) == 1)
+    return std::nullopt;
+  const Var kernel = call.inputs[1];
+  const Shape none(kernel.shape().size(), Dim(0));
+  Ints gaps(kernel.shape().size(), 0);
+  for (size_t i = 0; i < dilations.size(); ++i) gaps[i] = dilations[i] - 1;
+  Attrs attrs = call.node.attrs;
+  attrs.set("dilations", Ints(dilations.size(), 1));
+  return add_op(op_conv_input_grad, {call.inputs[0], pad(kernel, none, none, 0, gaps)}, attrs);
+}
+
+std::optional<Var> spread_taps(const RewriteCall& call) {
+  constexpr int64_t kMostTaps = 64;
+  if (call.node.op != &op_max_pool || call.node.attrs.flag("channels_first")) return std::nullopt;
+  const Attrs& attrs = call.node.attrs;
+  const Ints &size = attrs.integers("size"), &dilations = attrs.integers("dilations");
+  const bool plain = std::all_of(dilations.begin(), dilations.end(), [](int64_t d) { return d == 1; });
+  if (plain || !all_zero(attrs.integers("pads_begin")) || !all_zero(attrs.integers("pads_end"))) return std::nullopt;
+  if (std::accumulate(size.begin(), size.end(), int64_t{1}, [](int64_t a, int64_t b) { return std::min(a * b, kMostTaps + 1); }) >
+      kMostTaps)
+    return std::nullopt;
+  const Var x = call.inputs[0];
+  Ints steps(x.shape().size(), 1), tap(size.size(), 0);
+  std::copy(attrs.integers("strides").begin(), attrs.integers("strides").end(), steps.begin() + 1);
+  Var y;
+  for (bool more = true; more;) {
+    Shape starts(x.shape().size(), Dim(0));
+    for (size_t i = 0; i < tap.size(); ++i) starts[i + 1] = Dim(tap[i] * dilations[i]);
+    const Var part = slice(x, starts, call.node.types[0].shape, steps);
+    y = y.valid() ? maximum(y, part) : part;
+    more = false;
+    for (size_t i = tap.size(); i-- > 0 && !more;) {
+      more = ++tap[i] < size[i];
+      if (!more) tap[i] = 0;
+    }
+  }
+  return y;
+}
+
 std::optional<Var> split_groups(const RewriteCall& call) {
   if (call.inputs.size() < 2 || !is_channels_last_transpose(call.node, call.inputs[1])) return std::nullopt;
   const int64_t groups = call.node.attrs.integer("groups");

@@ -256,12 +256,14 @@ TEST_CASE("transposed convolutions and pooling with pads that Keras has not") {
       check_same_numbers(saved, raised_whole(saved));
     }
   }
-  for (const bool average : {false, true}) {
+  for (const char* kind : {"average", "maximum", "apart"}) {
+    CAPTURE(kind);
     Program program;
     const Var x = input(program.graph, "x", {DType::kFloat32, {Dim::symbol("N"), 8, 9, 3}});
     program.inputs.push_back({"x", x.value});
-    const Window window{.size = {3, 3}, .strides = {2, 2}, .pads_begin = {1, 1}, .pads_end = {1, 1}};
-    program.outputs.push_back({"y", (average ? avg_pool(x, window) : max_pool(x, window)).value});
+    Window window{.size = {3, 3}, .strides = {2, 2}, .pads_begin = {1, 1}, .pads_end = {1, 1}};
+    if (kind == std::string("apart")) window.dilations = {2, 1};
+    program.outputs.push_back({"y", (kind == std::string("average") ? avg_pool(x, window) : max_pool(x, window)).value});
     const SavedModel saved = graph_of_program(std::move(program));
     check_same_numbers(saved, raised_whole(saved));
   }
