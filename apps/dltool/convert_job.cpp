@@ -22,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kCheckpoint = "checkpoint", kCheckpointSuffix = ".ckpt.h5";
-constexpr size_t kMaxTestBytes = 32 << 10;  // of a test pair stored in the file
+constexpr size_t kMaxTestBytes = 32 << 10;         // of a test pair stored in the file
+constexpr size_t kLargeBytes = size_t{256} << 20;  // such weights are not kept beside what is read back
 
 // ---- sizes of the inputs
 
@@ -115,7 +116,8 @@ SavedModel load(const std::string& source, const std::string& from, const Conver
 
 // ---- writing
 
-size_t bytes_of(const NamedTensors& tensors) {
+template <class Tensors>
+size_t bytes_of(const Tensors& tensors) {
   size_t bytes = 0;
   for (const auto& [name, tensor] : tensors) bytes += tensor.bytes();
   return bytes;
@@ -254,8 +256,16 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     expected = run_model(model, inputs);
     if (bytes_of(inputs) + bytes_of(expected) <= kMaxTestBytes) model.tests = {{inputs, expected}};
   }
+  const bool large = bytes_of(model.weights) + bytes_of(model.slots) > kLargeBytes;
+  bool released = false;
   for (ConvertResult& result : results) {
     if (result.skipped) continue;
+    if (released) {
+      std::vector<TestPair> tests = std::move(model.tests);
+      model = load(source, from, settings);
+      model.tests = std::move(tests);
+      released = false;
+    }
     const bool last =
         std::none_of(results.begin() + (&result - results.data()) + 1, results.end(), [](const auto& r) { return !r.skipped; });
     const auto start = std::chrono::steady_clock::now();
@@ -264,7 +274,11 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     const std::string working = (scratch.path() / scratch.target().filename()).string();
     try {
       write(model, working, result.target.format, settings.write);
-      if (last) model.weights.clear(), model.slots.clear();  // a large model is in memory once, not beside what is read back
+      if (last || large) {  // a large model is in memory once, not beside what is read back
+        model.weights.clear();
+        model.slots.clear();
+        released = true;
+      }
       if (settings.verify) {
         SavedModel again = read_back(working, result.target.format);
         if (holds_weights_only(result.target.format)) again.model = model.model;

@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/log.h"
 #include "data/npy.h"
+#include "io/keras/architecture.h"
 #include "layers/build.h"
 #include "layers/graph_text.h"
 #include "layers/initializers.h"
@@ -22,7 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAllowed =
-    "a model is a checkpoint (.ckpt.h5), the folder of a run, a run file, a model file or a file of another framework";
+    "a model is a checkpoint (.ckpt.h5), the folder of a run, a run file, a model file (YAML, or the JSON of a Keras model) or a file of "
+    "another framework";
 
 // Formats that cannot be read, by their first bytes or their suffix.
 struct ForeignFormat {
@@ -134,6 +136,17 @@ LoadedModel from_yaml(const std::string& path, const std::vector<std::string>& o
   return loaded;
 }
 
+LoadedModel from_architecture(const std::string& path, const std::vector<std::string>& overrides) {
+  if (!overrides.empty()) throw UserError(fmt::format("{}: is a model file; key=value overrides need a run file", path));
+  SavedModel read = read_keras_architecture(path);
+  for (const std::string& warning : read.warnings) log_warning(warning);
+  LoadedModel loaded;
+  loaded.origin = path;
+  loaded.model = std::move(read.model);
+  loaded.model_tree = std::move(read.model_tree);
+  return loaded;
+}
+
 }  // namespace
 
 const char* name_of(ModelFileKind kind) {
@@ -160,6 +173,7 @@ LoadedModel load_model(const std::string& path, const std::vector<std::string>& 
     return load_foreign(path, {}, format);
   }
   if (fs::is_directory(status)) return from_folder(path, overrides);
+  if (is_keras_architecture(path)) return from_architecture(path, overrides);
   if (fs::is_regular_file(status)) refuse_unreadable(path);
   return from_yaml(path, overrides);
 }
@@ -172,7 +186,8 @@ LoadedModel load_foreign(const std::string& path, const ReadOptions& options, co
   if (format && format->weights_only)
     throw UserError(fmt::format("{}: holds weights and no model; give them to a run file as training.initial_weights", path));
   loaded.foreign = read_model(path, options, format);
-  for (const std::string& warning : loaded.foreign->warnings) log_warning(fmt::format("{}: {}", path, warning));
+  for (const std::string& warning : loaded.foreign->warnings)
+    log_warning(warning.starts_with(path) ? warning : fmt::format("{}: {}", path, warning));
   loaded.model = loaded.foreign->model;
   loaded.model_tree = loaded.foreign->model_tree;
   loaded.parameters = std::exchange(loaded.foreign->weights, {});

@@ -8,6 +8,7 @@
 #include "ckpt/checkpoint.h"
 #include "data/file.h"
 #include "io/format.h"
+#include "io/keras/architecture.h"
 #include "layers/graph_text.h"
 #include "spec/reader.h"
 #include "spec/yaml.h"
@@ -131,7 +132,7 @@ void read_training(const spec::Node* node, const spec::Place& file_place, const 
   reader.finish();
 }
 
-// A model file with weights; false when `path` is none. `training` is what it says of training.
+// A model file with weights, or the JSON of a Keras model; false when `path` is none. `training` is what it says of training.
 bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, spec::Problems& problems) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;  // said better by the reader of YAML
@@ -145,13 +146,14 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
     return true;
   }
   const Format* format = recognize_format(path);
-  if (!format || format->weights_only) return false;
-  SavedModel saved = read_model(path, {}, format);
+  const bool architecture = !format && is_keras_architecture(path);
+  if (!architecture && (!format || format->weights_only)) return false;
+  SavedModel saved = architecture ? read_keras_architecture(path) : read_model(path, {}, format);
   for (const std::string& warning : saved.warnings) log_warning(warning);
   spec.model = std::move(saved.model);
   spec.model_tree = saved.model_tree.is_null() ? graph_model_tree(spec.model) : std::move(saved.model_tree);
   training = std::move(saved.training);
-  spec.start = StartState{path, std::move(saved.weights), std::move(saved.slots)};
+  if (!architecture) spec.start = StartState{path, std::move(saved.weights), std::move(saved.slots)};
   return true;
 }
 

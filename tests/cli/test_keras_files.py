@@ -10,7 +10,7 @@ from cli import ROOT, CliTest, main
 
 CORPUS = ROOT / "tests/fuzz/corpus"
 
-GOOD = {"h5": ["good", "good-latest", "gzip", "big-endian", "float64", "nan"], "keras": ["good", "deflated", "assets"]}
+GOOD = {"h5": ["good", "good-latest", "gzip", "big-endian", "float64", "nan", "keras1"], "keras": ["good", "deflated", "assets"]}
 
 BAD = {
     "h5/config-not-json": r"model_config: is no JSON",
@@ -155,6 +155,29 @@ class Writing(CliTest):
         self.run_dltool("convert", "w.weights.h5", "again.keras").succeeds()
         with zipfile.ZipFile(self.folder / "again.keras") as archive:
             self.assertEqual(archive.read("config.json"), config)
+
+    def test_the_description_alone_is_a_model(self):
+        import zipfile
+        self.write("m.yaml", self.MODEL + "  - Flatten:\n  - Dense: {units: 2, name: d}\n")
+        self.run_dltool("convert", "m.yaml", "m.keras").succeeds()
+        with zipfile.ZipFile(self.folder / "m.keras") as archive:
+            self.write("model.json", archive.read("config.json"))  # also the name of a TF.js model
+        self.run_dltool("inspect", "model.json").succeeds()
+        result = self.run_dltool("convert", "model.json", "again.keras").succeeds()
+        self.assertIn("model.json: is not trained; its initial weights are written", result.stderr)
+        self.assertEqual((self.folder / "again.keras").read_bytes(), (self.folder / "m.keras").read_bytes())
+        self.write("run.yaml", "model: model.json\ndata:\n  train: {format: synthetic, samples: 8, shape: [4, 3]}\ntraining: {loss: sparse_categorical_crossentropy, epochs: 1}\n")
+        self.run_dltool("train", "run.yaml", "--print-config").succeeds()
+        self.write("model.json", json.dumps({"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "Lambda", "config": {"name": "l", "batch_input_shape": [None, 2]}}]}}))
+        self.run_dltool("inspect", "model.json").fails(3, r"model\.json: layer 'l' \(Lambda\): is Python code")
+        self.write("model.json", '{"class_name": ')
+        self.run_dltool("inspect", "model.json").fails(3, r"model\.json: is no JSON")
+
+    def test_cells_of_one_class_need_no_names(self):
+        self.write("m.yaml", self.MODEL + "  - RNN: {cell: [LSTMCell: {units: 2}, LSTMCell: {units: 3}]}\n")
+        for target in ("m.keras", "m.h5", "m.onnx"):
+            self.run_dltool("convert", "m.yaml", target).succeeds()
 
     def test_self_test_is_stored(self):
         self.write("m.yaml", self.MODEL + "  - Dense: {units: 2}\n")

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "io/keras/keras1.h"
 #include "io/keras/node_reader.h"
 #include "io/keras/operation.h"
 
@@ -141,7 +142,8 @@ class Reader {
       makes_masks_ |= entry.class_name == "Masking" || (masks && *masks == Node::boolean(true));
       const std::string name = unique_name(prefix + entry.name);
       names_[entry.path] = name;
-      result_.layers.push_back({name, entry.class_name, entry.path, top, own});
+      const Node* mark = entry.node->find(kKeras1Mark);
+      result_.layers.push_back({name, entry.class_name, entry.path, top, own, mark ? *mark : Node()});
     }
   }
 

@@ -18,6 +18,7 @@ struct KerasLayerEntry {
   std::string path;       // of its object in .weights.h5: "layers/dense_1", "layers/functional/layers/dense"
   std::string outermost;  // name of the top-level layer that it is or is in: its group in a legacy .h5
   bool trainable = true;  // with those around it
+  spec::Node keras1{};    // its mark (keras1.h); null: none
 };
 
 struct KerasConfig {

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <map>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "io/format.h"
+#include "io/keras/architecture.h"
 #include "io/keras/export.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
@@ -22,7 +22,6 @@ namespace dl {
 namespace {
 
 constexpr std::string_view kMagic = "\x89HDF\r\n\x1a\n";
-constexpr uint64_t kMaxJsonBytes = uint64_t{64} << 20;
 
 bool probe(const std::string& path, std::string_view head) {
   if (path.ends_with(".ckpt.h5")) return false;
@@ -63,15 +62,31 @@ std::pair<spec::Node, std::string> load_json_beside(const std::string& path) {
   const std::string stem = without_suffix(without_suffix(path, ".h5"), ".hdf5");
   for (const std::string& name : {stem + ".json", without_suffix(stem, ".weights") + ".json"}) {
     std::error_code ignored;
-    if (!std::filesystem::is_regular_file(name, ignored)) continue;
-    if (std::filesystem::file_size(name, ignored) > kMaxJsonBytes) throw FileError(name + ": is larger than any model's description");
-    std::ifstream file(name, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (!file) throw EnvError(name + ": cannot be read");
-    return {parse_json(text.str(), name), name};
+    if (std::filesystem::is_regular_file(name, ignored)) return {load_keras_json(name), name};
   }
   throw FileError(fmt::format("{}: holds weights alone; put the model's description (model.to_json()) beside it as {}.json", path, stem));
+}
+
+// What the weights of a file of Keras 1 tell beyond its config. `root`: the group of the layers.
+Keras1File keras1_file(const std::string& path, Hdf5File& file, const std::string& root) {
+  Keras1File told{path, false, {}};
+  bool tensorflow = false;
+  std::multimap<std::string, Dims> arrays;  // by name
+  for (const std::string& layer : file.texts(root, "layer_names").value_or(std::vector<std::string>())) {
+    const std::string group = root.empty() ? layer : root + "/" + layer;
+    for (const std::string& weight : file.texts(group, "weight_names").value_or(std::vector<std::string>())) {
+      tensorflow |= weight.ends_with(":0");
+      if (const Hdf5Dataset* dataset = file.dataset(group + "/" + weight)) arrays.emplace(weight, dataset->dims);
+    }
+  }
+  told.theano = !arrays.empty() && !tensorflow;
+  told.arrays = [arrays = std::move(arrays)](const std::string& layer) {
+    std::vector<Dims> dims;
+    for (auto it = arrays.lower_bound(layer + "_"); it != arrays.end() && it->first.starts_with(layer + "_"); ++it)
+      dims.push_back(it->second);
+    return dims;
+  };
+  return told;
 }
 
 SavedModel read(const std::string& path, const ReadOptions&) {
@@ -85,13 +100,13 @@ SavedModel read(const std::string& path, const ReadOptions&) {
     config = parse_json(*file.text("", "model_config"), path + ": model_config");
   } else {
     std::tie(config, origin) = load_json_beside(path);
-    if (const spec::Node* given = config.find("keras_version"); version.empty() && given && given->is_string())
-      version = given->as_string();
-    // .weights.h5 in the layout of .keras exists since Keras 2.12, whose configs have no version; those of Keras 3 name modules.
-    if (version.empty() && config.find("module")) version = "3";
+    if (version.empty()) version = keras_json_version(config);
   }
-  KerasImport import = import_keras_config(config, origin, keras_version_of(version));
-  if (whole || file.has_group("model_weights")) {
+  const std::string root = whole || file.has_group("model_weights") ? "model_weights" : "";
+  const bool is_first = is_keras1(config, version);
+  KerasImport import = is_first ? import_keras1_config(config, keras1_file(origin, file, root))
+                                : import_keras_config(config, origin, keras_version_of(version));
+  if (!root.empty()) {
     read_legacy_weights(file, "model_weights", import);
   } else if (file.texts("", "layer_names")) {
     read_legacy_weights(file, "", import);
@@ -100,7 +115,12 @@ SavedModel read(const std::string& path, const ReadOptions&) {
   }
   if (const std::optional<std::string> training = file.text("", "training_config"))
     read_training(parse_json(*training, path + ": training_config"), import);
-  if (whole) {
+  if (is_first) {
+    // Their order and those of the weights they belong to have changed since.
+    if (file.has_group("optimizer_weights"))
+      import.saved.warnings.push_back(path +
+                                      ": the state of the optimizer is that of Keras 1; it is left out, and training begins without");
+  } else if (whole) {
     read_legacy_slots(file, import);
   } else {
     read_object_slots(file, import);

@@ -27,6 +27,27 @@ void check_keras2_masks(const Model& model, const ModelGraph& built, const std::
   if (!lines.empty()) throw_lines(lines);
 }
 
+void check_keras1_shapes(const std::vector<KerasLayerEntry>& layers, const Model& model, const ModelGraph& built, const Graph& graph,
+                         const std::string& file) {
+  std::map<std::string_view, const spec::Node*> marks;
+  for (const KerasLayerEntry& layer : layers)
+    if (!layer.keras1.is_null()) marks[layer.name] = &layer.keras1;
+  std::map<std::string_view, Shape> inputs;
+  for (const NamedValue& input : built.inputs) inputs[input.name] = graph.type(input.value).shape;
+  std::vector<std::string> lines;
+  for (size_t c = 0; c < model.calls.size(); ++c) {
+    const LayerCall& call = model.calls[c];
+    const auto mark = marks.find(model.layers[call.layer]->name);
+    if (mark == marks.end() || call.inputs.empty() || built.calls[c].outputs.empty()) continue;
+    const ModelRef& from = call.inputs[0];
+    const Shape input =
+        from.is_input ? inputs[model.inputs[from.index].name] : built.calls[from.index].outputs.at(from.output).value.shape();
+    if (const std::string why = keras1_difference(*mark->second, input, built.calls[c].outputs[0].value.shape()); !why.empty())
+      lines.push_back(fmt::format("{}: layer '{}': {}; not supported", file, call.name, why));
+  }
+  if (!lines.empty()) throw_lines(lines);
+}
+
 std::vector<KerasWeight> weights_of(const std::string& layer, const WeightRegistry& registry, const Graph& graph) {
   std::vector<KerasWeight> weights;
   for (const size_t w : registry.keras_order(layer)) {
@@ -97,8 +118,9 @@ std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const st
 
 KerasVersion keras_version_of(const std::string& text) { return atoi(text.c_str()) >= 3 ? KerasVersion::k3 : KerasVersion::k2; }
 
-KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version) {
-  spec::Problems problems;
+namespace {
+
+KerasImport import_config(const spec::Node& config, const std::string& file, KerasVersion version, spec::Problems problems) {
   KerasImport result;
   result.version = version;
   KerasConfig read = read_keras_config(config, file, version, problems);
@@ -117,6 +139,7 @@ KerasImport import_keras_config(const spec::Node& config, const std::string& fil
   try {
     const ModelGraph built = build_model(result.saved.model, graph, registry, {});
     if (version == KerasVersion::k2) check_keras2_masks(result.saved.model, built, file);
+    check_keras1_shapes(read.layers, result.saved.model, built, graph, file);
   } catch (const UserError& error) {
     throw FileError(error.what());
   }
@@ -126,6 +149,21 @@ KerasImport import_keras_config(const spec::Node& config, const std::string& fil
   result.saved.warnings = std::move(read.warnings);
   for (const KerasLayerEntry& layer : read.layers) result.weights.push_back(weights_of(layer.name, registry, graph));
   result.layers = std::move(read.layers);
+  return result;
+}
+
+}  // namespace
+
+KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version) {
+  return import_config(config, file, version, {});
+}
+
+KerasImport import_keras1_config(const spec::Node& config, const Keras1File& file) {
+  spec::Problems problems;
+  std::vector<std::string> warnings;
+  const spec::Node upgraded = upgrade_keras1(config, file, problems, warnings);
+  KerasImport result = import_config(upgraded, file.path, KerasVersion::k2, std::move(problems));
+  result.saved.warnings.insert(result.saved.warnings.end(), warnings.begin(), warnings.end());
   return result;
 }
 
@@ -174,20 +212,102 @@ struct LegacyGroup {
   std::string name;
   std::vector<const KerasWeight*> weights;
   bool normalization = false;
+  std::vector<size_t> layers;
+  bool keras1 = false;  // one of them has a mark
 };
 
 std::vector<LegacyGroup> legacy_groups(const KerasImport& import) {
   std::vector<LegacyGroup> groups;
   for (size_t l = 0; l < import.layers.size(); ++l) {
     const KerasLayerEntry& layer = import.layers[l];
-    if (groups.empty() || groups.back().name != layer.outermost) groups.push_back({layer.outermost, {}, false});
+    if (groups.empty() || groups.back().name != layer.outermost) groups.push_back({layer.outermost, {}, false, {}, false});
     for (const KerasWeight& weight : import.weights[l]) groups.back().weights.push_back(&weight);
     groups.back().normalization |= layer.class_name == "Normalization";
+    groups.back().layers.push_back(l);
+    groups.back().keras1 |= !layer.keras1.is_null();
   }
   for (LegacyGroup& group : groups)
     std::stable_partition(group.weights.begin(), group.weights.end(), [](const KerasWeight* w) { return w->trainable; });
   std::erase_if(groups, [](const LegacyGroup& group) { return group.weights.empty(); });
   return groups;
+}
+
+// A layer of Keras 1 and the weights that its arrays give: those of several layers now (Highway).
+struct Keras1Unit {
+  const spec::Node* mark = nullptr;
+  std::vector<const KerasWeight*> trainable, rest;
+};
+
+std::vector<Keras1Unit> keras1_units(const LegacyGroup& group, const KerasImport& import) {
+  std::vector<Keras1Unit> units;
+  for (const size_t l : group.layers) {
+    const spec::Node& mark = import.layers[l].keras1;
+    if (import.weights[l].empty()) continue;
+    if (units.empty() || mark.is_null() || units.back().mark->is_null() || !(*units.back().mark == mark)) units.push_back({&mark, {}, {}});
+    for (const KerasWeight& weight : import.weights[l]) (weight.trainable ? units.back().trainable : units.back().rest).push_back(&weight);
+  }
+  return units;
+}
+
+size_t stored_count(const Keras1Unit& unit, size_t weights) {
+  return unit.mark->is_null() ? weights : keras1_array_count(*unit.mark, weights);
+}
+
+void give(const KerasWeight& weight, const Tensor& array, const std::string& place, SavedModel& saved) {
+  if (array.dims() != weight.dims)
+    throw FileError(fmt::format("{}: has an array of shape {}, weight '{}' of the model has {}", place, text_of(array.dims()), weight.name,
+                                text_of(weight.dims)));
+  saved.weights[weight.name] = array.cast(weight.dtype);
+}
+
+// Another form has as many numbers, so what is read is bounded by the model.
+std::vector<Tensor> read_stored(Hdf5File& file, const std::vector<std::string>& paths, const std::vector<const KerasWeight*>& weights,
+                                const std::string& layer) {
+  int64_t wanted = 0, found = 0;
+  for (const KerasWeight* weight : weights) wanted += element_count(weight->dims);
+  std::string shapes;
+  for (const std::string& path : paths) {
+    const Hdf5Dataset* dataset = file.dataset(path);
+    if (!dataset) throw FileError(fmt::format("{}: {}: is missing", file.name(), path));
+    if (dataset->problem.empty() && !is_float(dataset->dtype))
+      throw FileError(fmt::format("{}: {}: holds {}, a weight needs floating-point numbers", file.name(), path, name_of(dataset->dtype)));
+    if (dataset->problem.empty()) found += element_count(dataset->dims);
+    shapes += fmt::format("{}{}", shapes.empty() ? "" : ", ", text_of(dataset->dims));
+  }
+  if (found != wanted) {
+    std::string needed;
+    for (const KerasWeight* weight : weights) needed += fmt::format("{}{}", needed.empty() ? "" : ", ", text_of(weight->dims));
+    throw FileError(
+        fmt::format("{}: layer '{}' has arrays of shape {}, its weights need as many numbers as {}", file.name(), layer, shapes, needed));
+  }
+  std::vector<Tensor> arrays;
+  for (const std::string& path : paths) arrays.push_back(file.read(path));
+  return arrays;
+}
+
+// The arrays of a group as Keras 1 stored them: trainable ones first, in the order of the layers.
+void take_keras1(Hdf5File& file, const std::string& name, const std::vector<std::string>& paths, const LegacyGroup& group,
+                 KerasImport& import) {
+  const std::vector<Keras1Unit> units = keras1_units(group, import);
+  size_t expected = 0, rest = 0;
+  for (const Keras1Unit& unit : units) rest += stored_count(unit, unit.trainable.size());
+  for (const Keras1Unit& unit : units) expected += stored_count(unit, unit.trainable.size()) + stored_count(unit, unit.rest.size());
+  const std::string place = fmt::format("{}: {}", file.name(), name);
+  if (paths.size() != expected)
+    throw FileError(fmt::format("{}: has {} arrays, layer '{}' has {}", place, paths.size(), group.name, expected));
+  size_t next = 0;
+  for (const Keras1Unit& unit : units) {
+    std::vector<const KerasWeight*> weights = unit.trainable;
+    weights.insert(weights.end(), unit.rest.begin(), unit.rest.end());
+    std::vector<std::string> stored;
+    for (size_t i = stored_count(unit, unit.trainable.size()); i > 0; --i) stored.push_back(paths[next++]);
+    for (size_t i = stored_count(unit, unit.rest.size()); i > 0; --i) stored.push_back(paths[rest++]);
+    std::vector<Tensor> arrays = read_stored(file, stored, weights, group.name);
+    if (!unit.mark->is_null()) arrays = convert_keras1_arrays(*unit.mark, std::move(arrays), place);
+    if (arrays.size() != weights.size())
+      throw FileError(fmt::format("{}: has {} arrays, layer '{}' has {} weights", place, arrays.size(), group.name, weights.size()));
+    for (size_t w = 0; w < weights.size(); ++w) give(*weights[w], arrays[w], place, import.saved);
+  }
 }
 
 }  // namespace
@@ -217,6 +337,10 @@ void read_legacy_weights(Hdf5File& file, const std::string& root, KerasImport& i
         fmt::format("{}: has weights of {} layers, its model has {} layers with weights", file.name(), stored.size(), groups.size()));
   for (size_t g = 0; g < groups.size(); ++g) {
     std::vector<std::string>& paths = stored[g].paths;
+    if (groups[g].keras1) {
+      take_keras1(file, stored[g].name, paths, groups[g], import);
+      continue;
+    }
     if (groups[g].normalization)
       std::erase_if(paths, [&](const std::string& path) { return file.dataset(path) && file.dataset(path)->dims.empty(); });
     if (paths.size() != groups[g].weights.size())

@@ -8,6 +8,7 @@
 
 #include "io/hdf5/hdf5_file.h"
 #include "io/keras/config_reader.h"
+#include "io/keras/keras1.h"
 #include "io/saved_model.h"
 #include "layers/layer.h"
 
@@ -34,6 +35,8 @@ struct KerasImport {
 
 // `config`: {class_name, config}. FileError with everything that cannot be read, a line each.
 KerasImport import_keras_config(const spec::Node& config, const std::string& file, KerasVersion version);
+// Of Keras 1.
+KerasImport import_keras1_config(const spec::Node& config, const Keras1File& file);
 
 // The weights of each layer in Keras's order, as the model's inference program has them.
 std::vector<std::vector<KerasWeight>> keras_weights(const Model& model, const std::vector<KerasLayerEntry>& layers);

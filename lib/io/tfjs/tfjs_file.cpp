@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/format.h"
+#include "io/keras/architecture.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
 #include "io/keras/training.h"
@@ -42,7 +43,7 @@ bool probe(const std::string& path, std::string_view head) {
   if (first == std::string_view::npos || head[first] != '{') return false;
   for (const char* key : {"\"modelTopology\"", "\"weightsManifest\"", "\"layers-model\"", "\"graph-model\""})
     if (head.find(key) != std::string_view::npos) return true;
-  return fs::path(path).filename() == kModelFile;
+  return fs::path(path).filename() == kModelFile && !looks_like_keras_config(head);
 }
 
 std::string load_text(const std::string& path) {

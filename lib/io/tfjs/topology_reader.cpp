@@ -95,6 +95,7 @@ class Reader {
     if (class_name == "Sequential" || class_name == "Model" || class_name == "Functional") return read_model(layer);
     if (!config->is_map()) return;
     drop_unset(*config);
+    check_stack(layer, class_name, *config);
     if (class_name == "ThresholdedReLU") {
       const Node* theta = config->find("theta");
       const Node threshold = theta ? *theta : Node::real(1);
@@ -104,6 +105,22 @@ class Reader {
       return;
     }
     read_config(class_name, *config);
+  }
+
+  // TF.js lists the states of stacked cells from the last cell to the first, Keras from the first to the last.
+  void check_stack(const Node& layer, const std::string& class_name, const Node& config) const {
+    const Node* cell = class_name == "RNN" ? config.find("cell") : nullptr;
+    const Node *inner = cell ? cell->find("config") : nullptr, *cells = inner ? inner->find("cells") : cell;
+    if (!cells || !cells->is_list() || cells->items().size() < 2) return;
+    const Node *flag = config.find("return_state"), *calls = layer.find("inbound_nodes");
+    const bool given = calls && calls->is_list() && std::any_of(calls->items().begin(), calls->items().end(), [](const Node& call) {
+                         return call.is_list() && call.items().size() > 1;
+                       });
+    if (given || (flag && *flag == Node::boolean(true)))
+      throw FileError(
+          fmt::format("{}: layer '{}' (RNN): has several cells whose states are given or returned; TF.js lists them in another "
+                      "order than Keras, which is not supported",
+                      file_, text_of(config.find("name"))));
   }
 
   // undefined and null mean the default to TF.js, but for these.

@@ -192,6 +192,23 @@ TEST_CASE("tfjs: JavaScript's words and defaults") {
   CHECK(read.model.layers[1]->config.real("threshold") == 0.25);
 }
 
+TEST_CASE("tfjs: the states of stacked cells, which TF.js lists from the last cell to the first, are refused") {
+  const Folder folder;
+  const auto model = [](const std::string& flag, const std::string& more) {
+    return fmt::format(R"({{"class_name": "Sequential", "config": {{"name": "s", "layers": [{{"class_name": "RNN", "config": {{"name": "r",
+      "batch_input_shape": [null, 3, 1], "return_state": {}, "cell": {{"class_name": "StackedRNNCells", "config": {{"cells": [
+      {{"class_name": "SimpleRNNCell", "config": {{"name": "a", "units": 1, "use_bias": false}}}}{}]}}}}}}}}]}}}})",
+                       flag, more);
+  };
+  const char* second = R"(, {"class_name": "SimpleRNNCell", "config": {"name": "b", "units": 1, "use_bias": false}})";
+  folder.put("model.json", json_of("[]", "[]", model("true", second)));
+  CHECK(has(error_of(folder.path), "layer 'r' (RNN): has several cells whose states are given or returned"));
+  for (const std::string& other : {model("false", second), model("true", "")}) {
+    folder.put("model.json", json_of("[]", "[]", other));
+    CHECK(error_of(folder.path).find("several cells") == std::string::npos);
+  }
+}
+
 TEST_CASE("tfjs: what is written is read back and gives the same; twice the same bytes") {
   const char* texts[] = {
       "inputs: {x: {shape: [6, 5, 4]}}\nlayers:\n  - Conv2D: {filters: 4, kernel_size: 3, groups: 4, dilation_rate: 2, padding: same}\n"
