@@ -29,16 +29,28 @@ Result sizes_size(NodeCall& call) {
   return Sizes{{v.var.valid() ? element_count(v.var.shape()) : Dim(v.initial->tensor.size())}, true};
 }
 
+// Operand i: sizes, or numbers that the file computes from constants.
+Result sizes_or_numbers(NodeCall& call, size_t i) {
+  if (Result sizes = call.sizes(i)) return sizes;
+  const std::optional<Tensor> value = call.try_concrete(i);
+  if (!value || is_float(value->dtype()) || value->rank() > 1 || value->size() > 64) return std::nullopt;
+  Sizes result{{}, value->rank() == 0, value->dtype()};
+  for (int64_t k = 0; k < value->size(); ++k) result.dims.emplace_back(static_cast<int64_t>(value->at(k)));
+  return result;
+}
+
 // The numbers of operand i where all are known.
 std::optional<std::vector<int64_t>> numbers(NodeCall& call, size_t i) {
-  const std::optional<Sizes> s = call.sizes(i);
+  const Result s = sizes_or_numbers(call, i);
   if (!s || !all_known(s->dims)) return std::nullopt;
   return known_dims(s->dims);
 }
 
 Result sizes_gather(NodeCall& call) {
-  const Result x = call.sizes(0), at = call.sizes(1);
-  if (!x || !at || x->scalar || !all_known(at->dims)) return std::nullopt;
+  const Result x = call.sizes(0);
+  if (!x || x->scalar) return std::nullopt;
+  const Result at = call.value(0).sizes ? sizes_or_numbers(call, 1) : call.sizes(1);
+  if (!at || !all_known(at->dims)) return std::nullopt;
   Sizes result{{}, at->scalar, x->dtype};
   const auto count = static_cast<int64_t>(x->dims.size());
   for (int64_t i : known_dims(at->dims)) {
@@ -163,6 +175,40 @@ Result sizes_div(NodeCall& call) {
   });
 }
 
+// Whether sizes are equal; a size is not negative. The result is booleans: 0 and 1.
+Result sizes_equal(NodeCall& call) {
+  if (!call.value(0).sizes && !call.value(1).sizes) return std::nullopt;
+  const Result a = sizes_or_numbers(call, 0), b = sizes_or_numbers(call, 1);
+  if (!a || !b) return std::nullopt;
+  const size_t count = std::max(a->dims.size(), b->dims.size());
+  Sizes result{{}, a->scalar && b->scalar, DType::kBool};
+  for (size_t i = 0; i < count; ++i) {
+    if ((a->dims.size() != count && a->dims.size() != 1) || (b->dims.size() != count && b->dims.size() != 1)) return std::nullopt;
+    const Dim x = a->dims[a->dims.size() == 1 ? 0 : i], y = b->dims[b->dims.size() == 1 ? 0 : i];
+    const auto negative = [](Dim d) { return d.known() && d.value() < 0; };
+    const bool differ = (x.known() && y.known()) || negative(x) || negative(y);
+    if (!(x == y) && !differ) return std::nullopt;
+    result.dims.emplace_back(x == y ? 1 : 0);
+  }
+  return result;
+}
+
+Result sizes_where(NodeCall& call) {
+  if (!call.value(0).sizes && !call.value(1).sizes && !call.value(2).sizes) return std::nullopt;
+  const auto taken = numbers(call, 0);
+  const Result a = sizes_or_numbers(call, 1), b = sizes_or_numbers(call, 2);
+  if (!taken || !a || !b || a->dtype != b->dtype) return std::nullopt;
+  const size_t count = std::max({taken->size(), a->dims.size(), b->dims.size()});
+  Sizes result{{}, a->scalar && b->scalar && count == 1, a->dtype};
+  for (const size_t size : {taken->size(), a->dims.size(), b->dims.size()})
+    if (size != count && size != 1) return std::nullopt;
+  for (size_t i = 0; i < count; ++i) {
+    const Sizes& from = (*taken)[taken->size() == 1 ? 0 : i] ? *a : *b;
+    result.dims.push_back(from.dims[from.dims.size() == 1 ? 0 : i]);
+  }
+  return result;
+}
+
 // Of equal sizes, of numbers; a size that is not known is at least 1.
 Result sizes_extreme(NodeCall& call, bool largest) {
   if (call.inputs() != 2) return std::nullopt;
@@ -204,6 +250,8 @@ std::span<const SizesRow> onnx_sizes_rows() {
       {"Sub", sizes_sub},
       {"Mul", sizes_mul},
       {"Div", sizes_div},
+      {"Equal", sizes_equal},
+      {"Where", sizes_where},
       {"Max", sizes_max},
       {"Min", sizes_min},
       {"ReduceProd", sizes_prod},

@@ -268,29 +268,26 @@ Replacement turned_stack(const RewriteCall& call) {
   return concat(parts, place);
 }
 
-// A value without axes in front that are 1, spread over the batch: what it is spread from, with all its axes.
+// A weight spread over the batch, also where axes of size 1 were added since: the weight with all its axes, of which the first is 1.
 std::optional<Var> spread_weight(Var v) {
-  if (node_of(v).op != &op_broadcast_to) return std::nullopt;
-  Var w = operand(v, 0);
+  Var spread = v;
+  if (node_of(v).op == &op_reshape) spread = operand(v, 0);
+  if (node_of(spread).op != &op_broadcast_to || spread.rank() == 0 || !(spread.dim(0) == v.dim(0))) return std::nullopt;
+  Var w = operand(spread, 0);
   while (node_of(w).op == &op_reshape) w = operand(w, 0);
   if (node_of(w).op != &op_parameter && node_of(w).op != &op_constant) return std::nullopt;
-  Shape shape = operand(v, 0).shape();
-  shape.insert(shape.begin(), v.shape().size() - shape.size(), Dim(1));
-  if (!all_known(shape) || shape[0] != Dim(1)) return std::nullopt;
-  const Shape spread = [&] {
-    Shape whole = v.shape();
-    whole[0] = Dim(1);
-    return whole;
-  }();
-  if (!all_known(spread)) return std::nullopt;
-  return broadcast_to(reshape(operand(v, 0), shape), spread);
+  Shape shape = operand(spread, 0).shape(), one = spread.shape(), whole = v.shape();
+  shape.insert(shape.begin(), one.size() - shape.size(), Dim(1));
+  one[0] = whole[0] = Dim(1);
+  if (!all_known(one) || !all_known(whole) || !(shape[0] == Dim(1)) || element_count(one) != element_count(whole)) return std::nullopt;
+  return reshape(broadcast_to(reshape(operand(spread, 0), shape), one), whole);
 }
 
 // Weights before and behind values on an axis (the class token of a transformer): zeros there, and the weights added.
 Replacement weights_beside(const RewriteCall& call) {
   if (call.node.op != &op_concat) return std::nullopt;
   const int64_t axis = call.node.attrs.integer("axis");
-  if (axis == 0 || !is_float(call.node.types[0].dtype)) return std::nullopt;
+  if (axis == 0 || !is_float(call.node.types[0].dtype) || call.node.types[0].shape[0] == Dim(1)) return std::nullopt;
   std::vector<std::optional<Var>> weights;
   for (const Var& v : call.inputs) weights.push_back(spread_weight(v));
   size_t first = 0, last = weights.size();

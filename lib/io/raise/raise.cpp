@@ -310,6 +310,7 @@ class Raiser {
   SpecNode tree(const std::string& model_name) const {
     SpecNode::Map inputs;
     for (const NamedValue& in : graph_.program.inputs) {
+      if (!read_.contains(in.value)) continue;  // a model of layers has no input that leads to no output
       const TensorType& type = graph_.program.graph.type(in.value);
       inputs.emplace_back(input_names_.at(in.value),
                           SpecNode::map({{"batch_shape", sizes(type.shape)}, {"dtype", SpecNode::string(dl::name_of(type.dtype))}}));

@@ -79,9 +79,46 @@ std::optional<Ints> first_perm(const std::vector<Var>& inputs, size_t rank) {
   return std::nullopt;
 }
 
+// Whether a value lies as convolutions, products and the like give it, with its channels last.
+bool is_channels_last(Var v) {
+  constexpr int kFar = 12;
+  for (int i = 0; i < kFar; ++i) {
+    const Node& node = v.graph->node(v.value);
+    for (const OpDef* op : {&op_conv, &op_conv_input_grad, &op_max_pool, &op_avg_pool, &op_batch_norm_infer, &op_matmul, &op_lstm, &op_gru})
+      if (node.op == op) return true;
+    if (node.op->kind != OpKind::kElementwise && node.op != &op_pad && node.op != &op_slice && node.op != &op_concat) return false;
+    if (node.inputs.empty()) return false;
+    v = {v.graph, node.inputs[0]};
+  }
+  return false;
+}
+
+// Whether the operator is better off before the transpose `perm` where not all operands are turned by it: always in the same one of two
+// orders of axes, or transposes would go to and fro.
+bool is_worth_turning(const RewriteCall& call, const Ints& perm) {
+  size_t others = 0;
+  bool turned_last = false, others_last = false, batch_first = false;
+  for (const Var& x : call.inputs) {
+    const std::optional<Moved> moved = as_transpose(x);
+    const OpDef* op = x.graph->node(x.value).op;
+    const auto axes = std::count_if(x.shape().begin(), x.shape().end(), [](Dim d) { return !(d == Dim(1)); });
+    if (moved && moved->perm == perm) {
+      turned_last = turned_last || is_channels_last(moved->source);
+      batch_first = batch_first || (!moved->source.dim(0).known() && x.dim(0).known());
+    } else if (!moved && axes > 1 && op != &op_parameter && op != &op_constant && op != &op_broadcast_to) {
+      ++others;
+      others_last = others_last || is_channels_last(x);
+    }
+  }
+  if (others == 0) return true;
+  if (perm[0] != 0) return batch_first;
+  if (perm != inverse(perm)) return perm[1] == static_cast<int64_t>(perm.size()) - 1;
+  return turned_last && !others_last;
+}
+
 std::optional<Var> through_elements(const RewriteCall& call) {
   const std::optional<Ints> perm = first_perm(call.inputs, call.node.types[0].shape.size());
-  if (!perm) return std::nullopt;
+  if (!perm || !is_worth_turning(call, *perm)) return std::nullopt;
   std::vector<Var> inputs;
   for (const Var& x : call.inputs) inputs.push_back(turned_back(x, *perm));
   return transpose(copy_node(call.graph, call.node, inputs)[0], *perm);
@@ -89,7 +126,7 @@ std::optional<Var> through_elements(const RewriteCall& call) {
 
 std::optional<Var> through_concat(const RewriteCall& call) {
   const std::optional<Ints> perm = first_perm(call.inputs, call.node.types[0].shape.size());
-  if (!perm) return std::nullopt;
+  if (!perm || !is_worth_turning(call, *perm)) return std::nullopt;
   std::vector<Var> inputs;
   for (const Var& x : call.inputs) inputs.push_back(turned_back(x, *perm));
   return transpose(concat(inputs, (*perm)[static_cast<size_t>(call.node.attrs.integer("axis"))]), *perm);
