@@ -53,7 +53,11 @@ bool is_true(NodeCall& call, const OnnxValue& value) {
 }
 
 OnnxValues import_loop(NodeCall& call) {
-  const int64_t limit = call.has(0) ? call.int_value(0, "the trip count of a loop") : -1;
+  constexpr const char* kCount =
+      "the trip count of the loop, which is written out (a model exported with a fixed number of steps, or with LSTM, GRU and RNN nodes, "
+      "has "
+      "no need of it),";
+  const int64_t limit = call.has(0) ? call.int_value(0, kCount) : -1;
   const bool counted = call.has(0);
   const size_t states = call.inputs() > 2 ? call.inputs() - 2 : 0, results = call.subgraph_outputs("body");
   if (results < 1 + states) call.fail("its body has too few outputs");

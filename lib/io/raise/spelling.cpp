@@ -278,7 +278,7 @@ bool is_zeros(Var v) {
 // Of numbers that are finite whatever the inputs are.
 bool is_gate(Var v) {
   const OpDef* op = node_of(v).op;
-  if (op == &op_sigmoid || op == &op_tanh) return true;
+  if (op == &op_sigmoid || op == &op_tanh || (op == &op_cast && operand(v, 0).dtype() == DType::kBool)) return true;
   if (op != &op_add && op != &op_mul) return false;
   return constant_of(operand(v, 0)) ? is_gate(operand(v, 1)) : constant_of(operand(v, 1)) && is_gate(operand(v, 0));
 }
@@ -286,11 +286,11 @@ bool is_gate(Var v) {
 // What initial states of zeros leave of a product.
 Replacement zero_product(const RewriteCall& call) {
   const OpDef* op = call.node.op;
-  if (op != &op_matmul && op != &op_mul) return std::nullopt;
-  for (size_t i = 0; i < 2; ++i) {
+  if (op != &op_matmul && op != &op_mul && op != &op_conv) return std::nullopt;
+  for (size_t i = 0; i < (op == &op_conv ? 1u : 2u); ++i) {
     const Var other = call.inputs[1 - i];
     if (node_of(call.inputs[i]).op != &op_broadcast_to || !is_zeros(call.inputs[i])) continue;
-    const bool finite = op == &op_matmul ? node_of(other).op == &op_parameter || node_of(other).op == &op_constant : is_gate(other);
+    const bool finite = op != &op_mul ? node_of(other).op == &op_parameter || node_of(other).op == &op_constant : is_gate(other);
     if (finite) return full(call.graph, call.node.types[0], 0);
   }
   return std::nullopt;
