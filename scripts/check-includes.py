@@ -34,7 +34,7 @@ THIRD_PARTY = {
     "mosquitto.h": ["lib/stream"],
     "mpi.h": ["lib/dist/mpi"],
     "nccl.h": ["lib/backend/cuda", "lib/dist"],
-    "nlohmann/": ["lib/spec", "lib/train", "lib/bench", "lib/io", "lib/stream", "lib/ckpt", "apps"],
+    "nlohmann/": ["lib/spec", "lib/data", "lib/train", "lib/bench", "lib/io", "lib/stream", "lib/ckpt", "apps"],
     "oneapi/dnnl/": ["lib/backend/cpu", "apps/dltool/version.cpp"],
     "openssl/": ["lib/base", "lib/data", "lib/stream", "lib/ckpt"],
     "png.h": ["lib/data"],

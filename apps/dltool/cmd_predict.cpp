@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "data/config.h"
 #include "data/npy.h"
+#include "data/paths.h"
 #include "data/record_writer.h"
 #include "layers/build.h"
 #include "layers/graph_layer.h"
@@ -32,16 +33,15 @@ bool ends_with_any(std::string_view text, std::initializer_list<std::string_view
 std::string format_of(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return "images";
-  if (ends_with_any(path, {".csv", ".csv.gz", ".tsv", ".data"})) return "csv";
   if (path.ends_with(".npy")) return "npy";
-  if (path.ends_with(".npz")) return "npz";
   if (ends_with_any(path, {".idx", ".idx.gz", "-ubyte", "-ubyte.gz"})) return "idx";
-  return "";
+  return std::string(format_of_suffix(path));
 }
 
 std::string training_format(const spec::Node& train) {
   if (const spec::Node* format = train.find("format"); format && format->is_string()) return format->as_string();
   const spec::Node* path = train.find("path");
+  if (path && path->is_list() && !path->items().empty()) path = &path->items()[0];
   return path && path->is_string() ? format_of(path->as_string()) : "";
 }
 
@@ -57,6 +57,7 @@ spec::Node make_source(const spec::Node& train, const PredictOptions& options, c
   const std::string trained = training_format(train);
   std::string format = options.input_format.empty() && options.input != "-" ? format_of(options.input) : options.input_format;
   if (format.empty()) format = options.input == "-" ? "csv" : trained;
+  if (format == "images" && options.input_format.empty() && (trained == "text" || trained == "audio")) format = trained;  // folders too
   const std::vector<std::string> fields = input_fields(learned);
   if (format == "npy" && fields.size() != 1)
     throw UserError(fmt::format("{}: an .npy file holds one array, the model was trained on the fields {}; give an .npz file",

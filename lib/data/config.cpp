@@ -7,67 +7,37 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "data/steps.h"
+#include "data/timestamp.h"
 
 namespace dl {
 namespace {
 
-constexpr std::string_view kSplitNames[] = {"random", "last"};
-constexpr int64_t kSplitEpoch = -1;  // the random split is the order of an epoch that no training reaches
-
+constexpr std::string_view kSplitNames[] = {"random", "last", "class"};
 PartSpec parse_part(spec::Reader& data, std::string_view key, const std::string& base_dir) {
   PartSpec part;
   const spec::Node* node = data.get(key);
   if (!node || node->is_null()) return part;
   const std::string path = data.path_of(key);
-  if (!node->find("split")) {
+  if (!node->find("split") && !node->find("after")) {
     part.source = parse_source(*node, path, base_dir, data.problems());
     return part;
   }
   spec::Reader reader(*node, path, data.problems());
   SplitSpec split;
-  split.fraction = reader.get_float("split", {}, {0, 1, true, true});
-  if (reader.has("by")) split.random = reader.get_choice("by", kSplitNames) == "random";
+  if (reader.has("after")) {
+    split.after = parse_timestamp(reader.get_string("after"));
+    if (!split.after) reader.report("after", "expected a time such as 2016-01-01 or \"2014-02-07 14:55:00\"");
+  } else {
+    split.fraction = reader.get_float("split", {}, {0, 1, true, true});
+  }
+  if (reader.has("by")) {
+    const std::string by = reader.get_choice("by", kSplitNames);
+    split.by = by == "random" ? SplitBy::kRandom : by == "class" ? SplitBy::kClass : SplitBy::kLast;
+  }
   reader.finish();
   part.split = split;
   return part;
-}
-
-// Cuts the end off `order`.
-std::vector<int64_t> cut(std::vector<int64_t>& order, int64_t count) {
-  std::vector<int64_t> part(order.end() - count, order.end());
-  order.resize(order.size() - static_cast<size_t>(count));
-  return part;
-}
-
-struct Parts {
-  DatasetPtr train, validation, test;
-};
-
-Parts split_parts(const DataSpec& spec, const OpenedSource& opened) {
-  Parts parts;
-  parts.train = opened.dataset;
-  if (!spec.validation.split && !spec.test.split) return parts;
-  const int64_t n = opened.dataset->size();
-  const auto count_of = [&](const PartSpec& part) { return part.split ? std::llround(part.split->fraction * static_cast<double>(n)) : 0; };
-  const int64_t validation = count_of(spec.validation), test = count_of(spec.test);
-  if (validation + test >= n || (spec.validation.split && validation == 0) || (spec.test.split && test == 0))
-    throw UserError(fmt::format("{}: splitting {} samples leaves {} for training, {} for validation, {} for test; every part needs one",
-                                to_string(spec.place), n, n - validation - test, validation, test));
-  const PartSpec& first = spec.validation.split ? spec.validation : spec.test;
-  const bool random = first.split->random.value_or(!opened.ordered);
-  if (!random) {
-    parts.train = slice(opened.dataset, 0, n - validation - test);
-    if (validation) parts.validation = slice(opened.dataset, n - validation - test, n - test);
-    if (test) parts.test = slice(opened.dataset, n - test, n);
-    return parts;
-  }
-  std::vector<int64_t> order = epoch_order(n, spec.seed, kSplitEpoch);
-  std::vector<int64_t> test_order = cut(order, test), validation_order = cut(order, validation);
-  for (auto* o : {&order, &validation_order, &test_order}) std::sort(o->begin(), o->end());
-  parts.train = select(opened.dataset, std::move(order));
-  if (validation) parts.validation = select(opened.dataset, std::move(validation_order));
-  if (test) parts.test = select(opened.dataset, std::move(test_order));
-  return parts;
 }
 
 void fit(const DataSpec& spec, const OpenedSource& opened, const Dataset& training, Preprocessing& result) {
@@ -97,9 +67,10 @@ void fit(const DataSpec& spec, const OpenedSource& opened, const Dataset& traini
   }
 }
 
-void check_fields(const std::vector<Field>& fields, const std::vector<Field>& training, bool inputs_only) {
+// Where the target is a reconstruction the source has none.
+void check_fields(const std::vector<Field>& fields, const std::vector<Field>& training, bool inputs_only, bool reconstructed) {
   for (const Field& want : training) {
-    if (inputs_only && want.target) continue;
+    if (want.target && (inputs_only || reconstructed)) continue;
     const Field* have = find_field(fields, want.name);
     if (!have) throw UserError(fmt::format("field '{}' of the training part is missing here", want.name));
     if (have->dims != want.dims || have->dtype != want.dtype)
@@ -122,13 +93,20 @@ DataSpec parse_data(const spec::Node& node, const std::string& path, const std::
   data.validation = parse_part(reader, "validation", base_dir);
   data.test = parse_part(reader, "test", base_dir);
   const std::optional<SplitSpec>&v = data.validation.split, &t = data.test.split;
-  if (v && t && v->random != t->random) reader.report("test", "by: must be the same for both splits of one source");
+  if (v && t && v->by != t->by) reader.report("test", "by: must be the same for both splits of one source");
   if (v && t && v->fraction + t->fraction >= 1)
     reader.report("test", "the two splits leave nothing for training; their sum must be below 1");
   data.seed = static_cast<uint64_t>(reader.get_int("seed", 0, {0}));
   data.shuffle = reader.get_bool("shuffle", true);
+  data.reconstruct = reader.get_bool("reconstruct", false);
+  static constexpr std::string_view kBalances[] = {"none", "oversample"};
+  data.oversample = reader.get_choice("balance", kBalances, "none") == "oversample";
   data.workers = static_cast<int>(reader.get_int("workers", 2, {0, 256}));
   data.prefetch = static_cast<int>(reader.get_int("prefetch", 4, {1, 1024}));
+  if (const spec::Node* steps = reader.get("preprocess")) {
+    data.preprocess = *steps;
+    check_steps(*steps, reader.path_of("preprocess"), reader.problems());
+  }
   data.standardize = reader.get_strings("standardize", std::vector<std::string>{});
   data.normalize = reader.get_strings("normalize", std::vector<std::string>{});
   for (const std::string& name : data.normalize)
@@ -138,37 +116,74 @@ DataSpec parse_data(const spec::Node& node, const std::string& path, const std::
   return data;
 }
 
-DatasetPtr open_part(const Source& source, const Preprocessing& learned, bool inputs_only, std::vector<std::string>* notes) {
+namespace {
+
+// Results are in the units of the input.
+void add_reconstruction(Preprocessing& preprocessing) {
+  const Field& x = reconstructed_field(preprocessing.fields);
+  Field y{"y", x.dtype, x.dims, true, {}};
+  if (const FieldScaling* scaling = preprocessing.find(x.name)) {
+    FieldScaling copy = *scaling;
+    copy.field = "y";
+    copy.fill.clear();
+    preprocessing.scalings.push_back(std::move(copy));
+  }
+  preprocessing.fields.push_back(std::move(y));
+  preprocessing.reconstruct = true;
+}
+
+DatasetPtr balanced(const DataSpec& spec, DatasetPtr train) {
+  const std::vector<Field>& fields = train->fields();
+  const auto field = std::find_if(fields.begin(), fields.end(), [](const Field& f) { return f.target && !f.classes.empty(); });
+  if (field == fields.end()) throw UserError(to_string(spec.place) + ": data.balance: oversample needs a target with classes");
+  const auto f = static_cast<size_t>(field - fields.begin());
+  return oversample(std::move(train), f);
+}
+}  // namespace
+
+namespace {
+// With `exclude`, without the windows that the source excludes.
+DatasetPtr open_prepared(const Source& source, const Preprocessing& learned, bool inputs_only, bool exclude,
+                         std::vector<std::string>* notes) {
   OpenedSource opened = source.open({&learned.fields, inputs_only});
-  check_fields(opened.dataset->fields(), learned.fields, inputs_only);
+  check_fields(opened.dataset->fields(), learned.fields, inputs_only, learned.reconstruct);
   if (notes) notes->insert(notes->end(), opened.notes.begin(), opened.notes.end());
-  return apply_scalings(std::move(opened.dataset), learned.scalings);
+  if (!exclude) opened.excluded = nullptr;
+  return apply_preprocessing(split_parts(opened, {}, {}, 0, "").train, learned, inputs_only);
+}
+}  // namespace
+
+DatasetPtr open_part(const Source& source, const Preprocessing& learned, bool inputs_only, std::vector<std::string>* notes) {
+  return open_prepared(source, learned, inputs_only, false, notes);
 }
 
 Data open_data(const DataSpec& spec, const Preprocessing* learned) {
   DL_CHECK(spec.train, "a data section without a training source");
   Data data;
   OpenedSource opened = spec.train->open({learned ? &learned->fields : nullptr, false});
-  if (learned) check_fields(opened.dataset->fields(), learned->fields, false);
+  if (learned) check_fields(opened.dataset->fields(), learned->fields, false, learned->reconstruct);
   data.notes = opened.notes;
-  const Parts parts = split_parts(spec, opened);
+  Parts parts = split_parts(opened, spec.validation.split, spec.test.split, spec.seed, to_string(spec.place));
   if (learned) {
     data.preprocessing = *learned;
   } else {
     data.preprocessing.fields = parts.train->fields();
-    fit(spec, opened, *parts.train, data.preprocessing);
+    data.preprocessing.steps = spec.preprocess;
+    fit(spec, opened, *apply_steps(parts.train, spec.preprocess), data.preprocessing);
+    if (spec.reconstruct) add_reconstruction(data.preprocessing);
   }
+  if (spec.oversample) parts.train = balanced(spec, parts.train);
   const auto prepare = [&](const PartSpec& part, const DatasetPtr& split, const char* name) -> DatasetPtr {
-    if (split) return apply_scalings(split, data.preprocessing.scalings);
+    if (split) return apply_preprocessing(split, data.preprocessing);
     if (!part.source) return nullptr;
     try {
-      return open_part(*part.source, data.preprocessing, false, &data.notes);
+      return open_prepared(*part.source, data.preprocessing, false, &part == &spec.validation, &data.notes);
     } catch (UserError& e) {
       e.add_context(fmt::format("data.{}", name));
       throw;
     }
   };
-  data.train = apply_scalings(parts.train, data.preprocessing.scalings);
+  data.train = apply_preprocessing(parts.train, data.preprocessing);
   data.validation = prepare(spec.validation, parts.validation, "validation");
   data.test = prepare(spec.test, parts.test, "test");
   return data;

@@ -1,24 +1,29 @@
-// The csv format: numeric columns, one-hot columns, class targets, missing-value policies, windows over a series.
-// The file is read once into float32 columns; what is allowed is described in config.h.
+// The csv format: numeric columns, one-hot columns, class targets, missing-value policies, windows over one or more series.
+// The files are read once, row by row, into a store of bounded memory (stored.h); what is allowed is described in config.h.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
-#include <unordered_map>
+#include <set>
 
 #include "base/error.h"
+#include "data/class_names.h"
 #include "data/csv.h"
 #include "data/number.h"
+#include "data/paths.h"
 #include "data/source.h"
+#include "data/stored.h"
+#include "data/timestamp.h"
 
 namespace dl {
 namespace {
 
-enum class Missing { kError, kDrop, kMean, kZero, kNan };
+enum class Missing { kError, kDrop, kMean, kZero, kNan, kConstant };
 constexpr std::string_view kMissingNames[] = {"error", "drop", "mean", "zero", "nan"};
 
 // A column as the user names it: by header text or by number from 0.
@@ -36,11 +41,13 @@ struct FieldSpec {
 
 struct OneHot {
   ColumnRef column;
-  std::vector<std::string> values;
+  std::string key;                  // as written
+  std::vector<std::string> values;  // empty: learned from the training data
+  bool unknown_zeros = false;       // a value that is not listed gives zeros
 };
 
 struct CsvSpec {
-  std::string path;
+  std::vector<std::string> paths;
   bool header = true;
   char delimiter = ',';
   int64_t skip_lines = 0;
@@ -48,7 +55,10 @@ struct CsvSpec {
   std::vector<OneHot> one_hot;
   ClassSpec classes;
   Missing missing = Missing::kError;
+  float constant = 0;  // for kConstant
   std::optional<Window> window;
+  std::optional<ColumnRef> time;
+  std::vector<IndexRange> excluded;  // seconds, both ends included
   Dims shape;
   double rescale = 1, offset = 0;
 };
@@ -89,23 +99,59 @@ void read_fields(spec::Reader& columns, std::string_view key, bool target, std::
 
 Window read_window(const spec::Node& node, const std::string& path, spec::Problems& problems) {
   spec::Reader reader(node, path, problems);
-  const spec::IntRange sizes{1, int64_t{1} << 31};
-  const Window window{reader.get_int("length", {}, sizes), reader.get_int("horizon", 1, sizes), reader.get_int("stride", 1, sizes)};
+  const spec::IntRange sizes{1, int64_t{1} << 31}, more{0, int64_t{1} << 31};
+  const Window window{reader.get_int("length", {}, sizes), reader.get_int("horizon", 1, more), reader.get_int("stride", 1, sizes),
+                      reader.get_int("gap", 0, more)};
   reader.finish();
   return window;
 }
 
+// [[from, to], ...]: windows with a row between the two are left out.
+void read_excluded(spec::Reader& reader, CsvSpec& csv) {
+  const spec::Node* node = reader.get("exclude");
+  if (!node) return;
+  const auto bad = [&] { reader.report("exclude", "expected a list of pairs of times, such as [[2014-02-07 14:55, 2014-02-09 14:05]]"); };
+  if (!csv.time) reader.report("exclude", "needs time:, the column that holds the times");
+  if (!csv.window) reader.report("exclude", "needs window:");
+  if (!node->is_list()) return bad();
+  for (const spec::Node& pair : node->items()) {
+    if (!pair.is_list() || pair.items().size() != 2 || !pair.items()[0].is_string() || !pair.items()[1].is_string()) return bad();
+    const auto from = parse_timestamp(pair.items()[0].as_string()), to = parse_timestamp(pair.items()[1].as_string());
+    if (!from || !to || *from > *to) return bad();
+    csv.excluded.push_back({*from, *to});
+  }
+}
+
 void read_one_hot(spec::Reader& reader, CsvSpec& csv) {
+  static constexpr std::string_view kUnknown[] = {"error", "zeros"};
+  const bool zeros = reader.get_choice("unknown", kUnknown, "error") == "zeros";
   const spec::Node* node = reader.get("one_hot");
   if (!node) return;
-  if (!node->is_map()) return reader.report("one_hot", "expected a map from column to its list of values, such as {sex: [F, I, M]}");
+  if (!node->is_map())
+    return reader.report("one_hot", "expected a map from column to its list of values or learn, such as {sex: [F, I, M], town: learn}");
   spec::Reader map(*node, reader.path_of("one_hot"), reader.problems());
   for (const auto& [key, child] : node->entries()) {
-    OneHot one{{key, -1}, map.get_strings(key)};
+    OneHot one{{key, -1}, key, {}, zeros};
+    if (!child.is_string() || child.as_string() != "learn") one.values = map.get_strings(key);
+    if (child.is_list() && child.items().empty()) map.report(key, "an empty list; give the values, or learn");
     if (!csv.header && !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; }) && key.size() < 10)
       one.column = {"", std::stoll(key)};
     csv.one_hot.push_back(std::move(one));
   }
+  if (csv.paths.size() == 1 && csv.paths[0] == "-" &&
+      std::any_of(csv.one_hot.begin(), csv.one_hot.end(), [](const OneHot& o) { return o.values.empty(); }))
+    reader.report("one_hot", "learn reads the data twice, which standard input does not allow; list the values");
+}
+
+void read_missing(spec::Reader& reader, CsvSpec& csv) {
+  const spec::Node* node = reader.has("missing") ? reader.get("missing") : nullptr;
+  if (node && node->is_number()) {
+    csv.missing = Missing::kConstant;
+    csv.constant = static_cast<float>(reader.get_float("missing", {}, {-3e38, 3e38}));
+    return;
+  }
+  const std::string missing = reader.get_choice("missing", kMissingNames, "error");
+  csv.missing = static_cast<Missing>(std::find(std::begin(kMissingNames), std::end(kMissingNames), missing) - std::begin(kMissingNames));
 }
 
 void check(spec::Reader& reader, const CsvSpec& csv) {
@@ -123,7 +169,8 @@ void check(spec::Reader& reader, const CsvSpec& csv) {
   if (csv.classes.given && targets != 1) reader.report("classes", fmt::format("needs exactly one target column, found {}", targets));
   if (csv.window && csv.classes.given) reader.report("classes", "cannot be combined with window:");
   if (csv.window && csv.missing == Missing::kDrop)
-    reader.report("missing", "drop would tear holes into the series of window:; use error, mean, zero or nan");
+    reader.report("missing", "drop would tear holes into the series of window:; use error, mean, zero, nan or a number");
+  if (csv.window && csv.window->horizon == 0 && targets > 0) reader.report("window", "horizon: 0 has no target; leave y out");
 }
 
 // ---- Reading -------------------------------------------------------------------------------------------------------------
@@ -141,54 +188,133 @@ bool is_missing(const CsvCell& cell) {
 // What to do with one cell of a field.
 struct Cell {
   size_t column;
-  const OneHot* one_hot = nullptr;
+  const std::vector<std::string>* one_hot = nullptr;  // the values
+  bool unknown_zeros = false;
+};
+
+constexpr size_t kMaxLearned = 10'000;
+
+// One file as records with its header.
+struct OpenCsv {
+  OpenCsv(const CsvSpec& csv, const std::string& path) : stream(open_bytes(path)), reader(*stream, csv.delimiter) {
+    for (int64_t i = 0; i < csv.skip_lines; ++i) reader.skip_line();
+    more = reader.next(cells);
+    if (csv.header && more) {
+      for (const CsvCell& cell : cells) header.emplace_back(cell.text);
+      line = cells[0].line;
+      more = reader.next(cells);
+    }
+    if (!more)
+      throw FileError(fmt::format("{}: no data rows{}", stream->name(),
+                                  csv.header ? " (the first line is the header; header: false if it is data)" : ""));
+  }
+  std::unique_ptr<ByteStream> stream;
+  CsvReader reader;
+  std::vector<std::string> header;
+  int64_t line = 1;  // of the header
+  std::vector<CsvCell> cells;
+  bool more = false;
 };
 
 class CsvTable {
  public:
   CsvTable(const CsvSpec& csv, const OpenOptions& options)
       : csv_(csv),
-        stream_(open_bytes(csv.path)),
-        reader_(*stream_, csv.delimiter),
+        paths_(expand_paths(csv.paths)),
         training_(options.training),
-        inputs_only_(options.inputs_only) {
+        inputs_only_(options.inputs_only),
+        rows_(std::make_shared<StoredRows>()),
+        times_(csv.time ? std::make_shared<Spill>(kTimesInMemory) : nullptr) {
     for (const FieldSpec& field : csv.fields)
       if (!inputs_only_ || !field.target) fields_.push_back(&field);
   }
 
   OpenedSource read() {
-    for (int64_t i = 0; i < csv_.skip_lines; ++i) reader_.skip_line();
-    std::vector<CsvCell> cells;
-    bool more = reader_.next(cells);
-    if (csv_.header && more) {
-      read_header(cells);
-      more = reader_.next(cells);
-    }
-    if (!more)
-      throw FileError(fmt::format("{}: no data rows{}", stream_->name(),
-                                  csv_.header ? " (the first line is the header; header: false if it is data)" : ""));
-    if (!csv_.header) width_ = cells.size();
-    choose_columns();
-    choose_classes(cells);
-    for (; more; more = reader_.next(cells)) {
-      if (cells.size() != width_)
-        reader_.fail(cells[0].line, std::min(cells.size(), width_),
-                     fmt::format("the row has {} cells, {} has {}", cells.size(), csv_.header ? "the header" : "the first row", width_));
-      add_row(cells);
+    for (const std::string& path : paths_) {
+      file_.emplace(csv_, path);
+      if (width_ == 0) begin();
+      if (file_->header != header_) fail_header();
+      const int64_t first = rows_->rows;
+      for (; file_->more; file_->more = file_->reader.next(file_->cells)) {
+        check_width(*file_);
+        add_row(file_->cells);
+      }
+      series_.push_back({first, rows_->rows});
     }
     return finish();
   }
 
  private:
-  void read_header(const std::vector<CsvCell>& cells) {
-    width_ = cells.size();
-    bool numbers = true;
-    for (const CsvCell& cell : cells) {
+  static constexpr size_t kTimesInMemory = size_t{8} << 20;
+
+  const std::string& name() const { return file_->stream->name(); }
+  CsvReader& reader() { return file_->reader; }
+
+  // The first file says which columns there are.
+  void begin() {
+    header_ = file_->header;
+    width_ = csv_.header ? header_.size() : file_->cells.size();
+    if (csv_.header) check_header();
+    choose_columns();
+    choose_classes(file_->cells);
+  }
+
+  void check_width(const OpenCsv& file) const {
+    if (file.cells.size() == width_) return;
+    file.reader.fail(
+        file.cells[0].line, std::min(file.cells.size(), width_),
+        fmt::format("the row has {} cells, {} has {}", file.cells.size(), csv_.header ? "the header" : "the first row", width_));
+  }
+
+  void check_header() {
+    const bool numbers = std::all_of(header_.begin(), header_.end(), [](const std::string& text) {
       double value = 0;
-      numbers = numbers && parse_number(cell.text, value) == NumberKind::kNumber;
-      header_.emplace_back(cell.text);
+      return parse_number(text, value) == NumberKind::kNumber;
+    });
+    if (numbers) reader().fail(file_->line, 0, "the header row holds numbers only; if the file has no header, say header: false");
+  }
+
+  [[noreturn]] void fail_header() {
+    for (size_t c = 0; c < std::max(header_.size(), file_->header.size()); ++c)
+      if (c >= header_.size() || c >= file_->header.size() || header_[c] != file_->header[c])
+        reader().fail(file_->line, c, fmt::format("the header differs from that of {}", printable(paths_[0])));
+    throw InternalError("equal headers differ");
+  }
+
+  // The distinct values of the one-hot columns that are to be learned, sorted by bytes; reads all files once for it.
+  void learn_one_hot(const std::vector<std::pair<size_t, const OneHot*>>& wanted) {
+    std::vector<std::set<std::string, std::less<>>> found(wanted.size());
+    for (const std::string& path : paths_) {
+      OpenCsv file(csv_, path);
+      for (; file.more; file.more = file.reader.next(file.cells)) {
+        check_width(file);
+        for (size_t i = 0; i < wanted.size(); ++i) {
+          const CsvCell& cell = file.cells[wanted[i].first];
+          if (is_missing(cell) || found[i].contains(cell.text)) continue;
+          found[i].emplace(cell.text);
+          if (found[i].size() > kMaxLearned)
+            file.reader.fail(cell.line, wanted[i].first,
+                             fmt::format("more than {} different values of a one_hot column; is it a number?", kMaxLearned));
+        }
+      }
     }
-    if (numbers) reader_.fail(cells[0].line, 0, "the header row holds numbers only; if the file has no header, say header: false");
+    for (size_t i = 0; i < wanted.size(); ++i) values_of_[wanted[i].second].assign(found[i].begin(), found[i].end());
+  }
+
+  // The values of each one-hot column: listed, those of the training part, or learned here.
+  void choose_one_hot() {
+    std::vector<std::pair<size_t, const OneHot*>> wanted;
+    for (const OneHot& one : csv_.one_hot) {
+      const size_t column = find_column(one.column);
+      one_hot_[column] = &one;
+      values_of_[&one] = one.values;
+      if (!one.values.empty()) continue;
+      for (const Field& field : training_ ? *training_ : std::vector<Field>{})
+        for (const Field::Vocabulary& v : field.vocabularies)
+          if (v.key == one.key) values_of_[&one] = v.values;
+      if (values_of_[&one].empty()) wanted.emplace_back(column, &one);
+    }
+    if (!wanted.empty()) learn_one_hot(wanted);
   }
 
   bool has_column(const ColumnRef& ref) const {
@@ -199,25 +325,27 @@ class CsvTable {
   size_t find_column(const ColumnRef& ref) const {
     if (ref.number >= 0) {
       if (static_cast<size_t>(ref.number) < width_) return static_cast<size_t>(ref.number);
-      throw FileError(fmt::format("{}: no column {}; the columns are 0 to {}", stream_->name(), ref.number, width_ - 1));
+      throw FileError(fmt::format("{}: no column {}; the columns are 0 to {}", name(), ref.number, width_ - 1));
     }
     const auto first = std::find(header_.begin(), header_.end(), ref.name);
     if (first == header_.end()) {
       std::vector<std::string_view> known(header_.begin(), header_.end());
-      throw FileError(
-          fmt::format("{}: no column '{}'{}", stream_->name(), printable(ref.name), printable(spec::suggestion(ref.name, known))));
+      throw FileError(fmt::format("{}: no column '{}'{}", name(), printable(ref.name), printable(spec::suggestion(ref.name, known))));
     }
     const auto second = std::find(first + 1, header_.end(), ref.name);
     if (second != header_.end())
-      throw FileError(fmt::format("{}: two columns are named '{}', numbers {} and {}; choose one by its number", stream_->name(),
+      throw FileError(fmt::format("{}: two columns are named '{}', numbers {} and {}; choose one by its number", name(),
                                   printable(ref.name), first - header_.begin(), second - header_.begin()));
     return static_cast<size_t>(first - header_.begin());
   }
 
   void choose_columns() {
     std::vector<bool> taken(width_, false);
-    std::map<size_t, const OneHot*> one_hot;
-    for (const OneHot& one : csv_.one_hot) one_hot[find_column(one.column)] = &one;
+    choose_one_hot();
+    if (csv_.time) {
+      time_column_ = find_column(*csv_.time);
+      taken[*time_column_] = true;
+    }
     for (const FieldSpec* field : fields_) {
       std::vector<Cell> cells;
       for (const ColumnRef& ref : field->columns) {
@@ -234,15 +362,17 @@ class CsvTable {
       if (fields_[f]->all_others)
         for (size_t c = 0; c < width_; ++c)
           if (!taken[c]) plan_[f].push_back({c});
-      if (plan_[f].empty()) throw FileError(fmt::format("{}: no column is left for field '{}'", stream_->name(), fields_[f]->name));
+      if (plan_[f].empty()) throw FileError(fmt::format("{}: no column is left for field '{}'", name(), fields_[f]->name));
       int64_t elements = 0;
       for (Cell& cell : plan_[f]) {
-        if (const auto found = one_hot.find(cell.column); found != one_hot.end() && !fields_[f]->target) cell.one_hot = found->second;
-        elements += cell.one_hot ? static_cast<int64_t>(cell.one_hot->values.size()) : 1;
+        if (const auto found = one_hot_.find(cell.column); found != one_hot_.end() && !fields_[f]->target) {
+          cell.one_hot = &values_of_[found->second];
+          cell.unknown_zeros = found->second->unknown_zeros;
+        }
+        elements += cell.one_hot ? static_cast<int64_t>(cell.one_hot->size()) : 1;
       }
       elements_.push_back(elements);
     }
-    values_.resize(plan_.size());
   }
 
   // Class target: asked for, used by the training part, or a first value that is no number.
@@ -256,185 +386,180 @@ class CsvTable {
                         parse_number(first_row[column].text, value) == NumberKind::kNotNumber;
       if (trained ? trained->classes.empty() : !(csv_.classes.given || text)) continue;
       class_field_ = f;
-      if (trained)
-        class_names_ = trained->classes;
-      else if (!csv_.classes.names.empty())
-        class_names_ = csv_.classes.names;
-      fixed_classes_ = !class_names_.empty();
-      for (size_t i = 0; i < class_names_.size(); ++i) class_numbers_[class_names_[i]] = static_cast<int32_t>(i);
+      classes_.emplace(csv_.classes, trained);
     }
   }
 
-  int32_t class_number(const std::vector<CsvCell>& cells, size_t column) {
-    const std::string text(cells[column].text);
-    const auto found = class_numbers_.find(text);
-    if (found != class_numbers_.end()) return found->second;
-    if (fixed_classes_) {
-      const std::vector<std::string_view> known(class_names_.begin(), class_names_.end());
-      const std::string help = known.size() <= 12 ? fmt::format("; known: {}", fmt::join(known, ", ")) : spec::suggestion(text, known);
-      reader_.fail(cells[column].line, column, fmt::format("'{}' is not a known class{}", excerpt(text), printable(help)));
-    }
-    if (class_names_.size() >= 100'000)
-      reader_.fail(cells[column].line, column, "more than 100000 different classes; is this column a number to predict?");
-    class_names_.push_back(text);
-    class_numbers_[text] = static_cast<int32_t>(class_names_.size() - 1);
-    return static_cast<int32_t>(class_names_.size() - 1);
-  }
-
-  static std::string excerpt(std::string_view text) {
-    return text.size() <= 40 ? printable(text) : fmt::format("{}...", printable(text.substr(0, 37)));
-  }
-
-  float number(const std::vector<CsvCell>& cells, size_t column) const {
+  float number(const std::vector<CsvCell>& cells, size_t column) {
     double value = 0;
     const CsvCell& cell = cells[column];
     switch (parse_number(cell.text, value)) {
       case NumberKind::kNumber:
         break;
       case NumberKind::kNotFinite:
-        reader_.fail(cell.line, column, fmt::format("'{}' is not a finite number", excerpt(cell.text)));
+        reader().fail(cell.line, column, fmt::format("'{}' is not a finite number", excerpt(cell.text)));
       case NumberKind::kTooLarge:
         value = HUGE_VAL;
         break;
       case NumberKind::kNotNumber:
-        reader_.fail(cell.line, column,
-                     fmt::format("'{}' is not a number{}", excerpt(cell.text),
-                                 cell.text.find(',') != std::string_view::npos
-                                     ? " (the decimal separator is a point)"
-                                     : "; for text use one_hot:, classes:, or leave the column out of columns:"));
+        reader().fail(cell.line, column,
+                      fmt::format("'{}' is not a number{}", excerpt(cell.text),
+                                  cell.text.find(',') != std::string_view::npos
+                                      ? " (the decimal separator is a point)"
+                                      : "; for text use one_hot:, classes:, or leave the column out of columns:"));
     }
     if (value > std::numeric_limits<float>::max() || value < -std::numeric_limits<float>::max())
-      reader_.fail(cell.line, column, fmt::format("'{}' is too large for float32", excerpt(cell.text)));
+      reader().fail(cell.line, column, fmt::format("'{}' is too large for float32", excerpt(cell.text)));
     return static_cast<float>(value);
   }
 
   void add_row(const std::vector<CsvCell>& cells) {
-    const auto sizes = [&](size_t f) { return values_[f].size(); };
-    std::vector<size_t> before;
-    for (size_t f = 0; f < plan_.size(); ++f) before.push_back(sizes(f));
-    const size_t labels = labels_.size();
-    bool drop = false;
-    for (size_t f = 0; f < plan_.size() && !drop; ++f)
+    row_.clear();
+    for (size_t f = 0; f < plan_.size(); ++f)
       for (const Cell& cell : plan_[f])
-        if (!add_cell(cells, f, cell)) drop = true;
-    if (!drop) {
-      ++rows_;
-      return;
-    }
-    ++dropped_;
-    labels_.resize(labels);
-    for (size_t f = 0; f < plan_.size(); ++f) values_[f].resize(before[f]);
+        if (!add_cell(cells, f, cell)) {
+          ++dropped_;
+          return;
+        }
+    if (time_column_) add_time(cells[*time_column_]);
+    rows_->spill.append(std::as_bytes(std::span(row_)));
+    ++rows_->rows;
+  }
+
+  void add_time(const CsvCell& cell) {
+    const std::optional<int64_t> time = parse_timestamp(cell.text);
+    if (!time)
+      reader().fail(cell.line, *time_column_,
+                    fmt::format("'{}' is not a time; expected one such as 2014-02-07 14:55:00", excerpt(cell.text)));
+    const bool first = series_.empty() ? rows_->rows == 0 : rows_->rows == series_.back().end;
+    if (!first && *time < last_time_ && backward_++ == 0) backward_place_ = reader().place(file_->cells, *time_column_);
+    last_time_ = *time;
+    times_->append(std::as_bytes(std::span(&*time, 1)));
   }
 
   // False: the row is to be dropped.
   bool add_cell(const std::vector<CsvCell>& cells, size_t f, const Cell& cell) {
     const CsvCell& text = cells[cell.column];
     if (f == class_field_) {
-      const bool known = class_numbers_.contains(std::string(text.text));  // a class may be called "?" or "none"
-      if (!known && is_missing(text)) {
+      if (!classes_->knows(text.text) && is_missing(text)) {  // a class may be called "?" or "none"
         if (csv_.missing == Missing::kDrop) return false;
-        reader_.fail(text.line, cell.column, "missing class; missing: drop leaves such rows out");
+        reader().fail(text.line, cell.column, "missing class; missing: drop leaves such rows out");
       }
-      labels_.push_back(class_number(cells, cell.column));
+      const std::optional<int32_t> number = classes_->number(text.text);
+      if (!number) reader().fail(text.line, cell.column, classes_->explain(text.text));
+      row_.push_back(std::bit_cast<float>(*number));
     } else if (cell.one_hot) {
-      const std::vector<std::string>& values = cell.one_hot->values;
+      const std::vector<std::string>& values = *cell.one_hot;
       const auto found = std::find(values.begin(), values.end(), text.text);
       if (found == values.end()) {
         if (is_missing(text) && csv_.missing == Missing::kDrop) return false;
         const std::vector<std::string_view> known(values.begin(), values.end());
-        if (!is_missing(text) || csv_.missing != Missing::kZero)
-          reader_.fail(text.line, cell.column,
-                       fmt::format("'{}' is not in the column's one_hot list{}", excerpt(text.text), spec::suggestion(text.text, known)));
+        if (is_missing(text) ? csv_.missing != Missing::kZero && !cell.unknown_zeros : !cell.unknown_zeros)
+          reader().fail(text.line, cell.column,
+                        fmt::format("'{}' is not in the column's one_hot list{}; unknown: zeros allows others", excerpt(text.text),
+                                    spec::suggestion(text.text, known)));
       }
-      for (auto v = values.begin(); v != values.end(); ++v) values_[f].push_back(v == found ? 1.0f : 0.0f);
+      for (auto v = values.begin(); v != values.end(); ++v) row_.push_back(v == found ? 1.0f : 0.0f);
     } else if (is_missing(text)) {
       if (csv_.missing == Missing::kDrop) return false;
       if (csv_.missing == Missing::kError || (csv_.missing == Missing::kMean && fields_[f]->target && !csv_.window))
-        reader_.fail(text.line, cell.column,
-                     text.text.empty() ? "missing value; say missing: drop, mean, zero or nan"
-                                       : fmt::format("missing value '{}'; say missing: drop, mean, zero or nan", excerpt(text.text)));
-      values_[f].push_back(csv_.missing == Missing::kZero ? 0.0f : std::numeric_limits<float>::quiet_NaN());
+        reader().fail(text.line, cell.column,
+                      text.text.empty()
+                          ? "missing value; say missing: drop, mean, zero, nan or a number"
+                          : fmt::format("missing value '{}'; say missing: drop, mean, zero, nan or a number", excerpt(text.text)));
+      row_.push_back(csv_.missing == Missing::kZero       ? 0.0f
+                     : csv_.missing == Missing::kConstant ? csv_.constant
+                                                          : std::numeric_limits<float>::quiet_NaN());
     } else {
-      values_[f].push_back(number(cells, cell.column));
+      row_.push_back(number(cells, cell.column));
     }
     return true;
   }
 
-  // Distinct classes in the order of their numbers, or of their bytes when one of them is not a number.
-  void sort_classes() {
-    if (fixed_classes_ || !class_field_) return;
-    std::vector<std::string> sorted = class_names_;
-    const auto value_of = [](const std::string& s, double& v) { return parse_number(s, v) == NumberKind::kNumber; };
-    const bool numbers = std::all_of(sorted.begin(), sorted.end(), [&](const std::string& s) {
-      double v = 0;
-      return value_of(s, v);
-    });
-    std::sort(sorted.begin(), sorted.end(), [&](const std::string& a, const std::string& b) {
-      double x = 0, y = 0;
-      if (numbers && value_of(a, x) && value_of(b, y) && x != y) return x < y;
-      return a < b;
-    });
-    std::vector<int32_t> renumber(sorted.size());
-    for (size_t i = 0; i < sorted.size(); ++i) renumber[static_cast<size_t>(class_numbers_[sorted[i]])] = static_cast<int32_t>(i);
-    for (int32_t& label : labels_) label = renumber[static_cast<size_t>(label)];
-    class_names_ = std::move(sorted);
-  }
-
   OpenedSource finish() {
-    if (rows_ == 0) throw FileError(fmt::format("{}: missing: drop left no rows of {}", stream_->name(), dropped_));
-    sort_classes();
+    if (rows_->rows == 0) throw FileError(fmt::format("{}: missing: drop left no rows of {}", describe_paths(paths_), dropped_));
+    rows_->spill.finish();
     OpenedSource opened;
-    std::vector<MemoryColumn> columns;
     for (size_t f = 0; f < plan_.size(); ++f) {
       const FieldSpec& spec = *fields_[f];
+      StoredColumn column;
       if (f == class_field_) {
-        columns.push_back({{spec.name, DType::kInt32, {}, true, class_names_}, Tensor::from<int32_t>({rows_}, labels_), 1, 0});
+        column.renumber = classes_->sort();
+        column.field = {spec.name, DType::kInt32, {}, true, classes_->names()};
+        rows_->columns.push_back(std::move(column));
         continue;
       }
-      MemoryColumn column{
-          {spec.name, DType::kFloat32, {elements_[f]}, spec.target, {}}, Tensor::from<float>({rows_, elements_[f]}, values_[f]), 1, 0};
-      std::vector<float>().swap(values_[f]);
+      column.field = {spec.name, DType::kFloat32, {elements_[f]}, spec.target, {}};
+      for (const Cell& cell : plan_[f])
+        if (cell.one_hot && one_hot_[cell.column]->values.empty())
+          column.field.vocabularies.push_back({one_hot_[cell.column]->key, *cell.one_hot});
       if (!spec.target) {
         column.scale = csv_.rescale;
         column.offset = csv_.offset;
-        apply_shape(column.field, csv_.shape, stream_->name());
+        apply_shape(column.field, csv_.shape, describe_paths(paths_));
       }
       if (csv_.missing == Missing::kMean) opened.impute.push_back(spec.name);
-      columns.push_back(std::move(column));
+      rows_->columns.push_back(std::move(column));
     }
-    if (csv_.window) {
-      opened.ordered = true;
-      Window window = *csv_.window;
-      if (inputs_only_) window.horizon = 0;  // the last window is what comes after the series
-      opened.dataset = make_window_dataset(std::move(columns), rows_, window);
-      if (opened.dataset->size() == 0)
-        throw FileError(fmt::format("{}: {} rows are too few for a window of length {} + horizon {}", stream_->name(), rows_, window.length,
-                                    window.horizon));
-    } else {
-      opened.dataset = make_memory_dataset(std::move(columns), rows_);
-    }
+    if (csv_.window)
+      add_windows(opened);
+    else
+      opened.dataset = make_stored_dataset(rows_);
     if (dropped_)
-      opened.notes.push_back(fmt::format("{}: {} of {} rows dropped for missing values", stream_->name(), dropped_, dropped_ + rows_));
+      opened.notes.push_back(
+          fmt::format("{}: {} of {} rows dropped for missing values", describe_paths(paths_), dropped_, dropped_ + rows_->rows));
     return opened;
   }
 
+  void add_windows(OpenedSource& opened) {
+    Window window = *csv_.window;
+    if (inputs_only_) window.horizon = 0;  // the last window is what comes after the series
+    if (times_) times_->finish();
+    opened.ordered = true;
+    opened.series = make_layout(series_, window, times_);
+    opened.dataset = make_window_dataset(rows_, opened.series);
+    for (size_t s = 0; s < paths_.size(); ++s)
+      if (opened.series->windows_of(s) == 0)
+        throw FileError(fmt::format("{}: {} rows are too few for a window of length {}{} + horizon {}", printable(paths_[s]),
+                                    series_[s].end - series_[s].begin, window.length,
+                                    window.gap ? fmt::format(" + gap {}", window.gap) : "", window.horizon));
+    if (backward_ > 0)
+      opened.notes.push_back(
+          fmt::format("{}: {} rows are earlier than the row before them, the first here; rows stay in the order of the file",
+                      backward_place_, backward_));
+    if (csv_.excluded.empty() || inputs_only_) return;
+    opened.excluded = [layout = opened.series, ranges = csv_.excluded](int64_t w) {
+      const IndexRange rows = layout->rows_of(w);
+      for (int64_t row = rows.begin; row < rows.end; ++row) {
+        const int64_t time = layout->time_of(row);
+        if (std::any_of(ranges.begin(), ranges.end(), [time](const IndexRange& r) { return time >= r.begin && time <= r.end; }))
+          return true;
+      }
+      return false;
+    };
+  }
+
   const CsvSpec& csv_;
-  std::unique_ptr<ByteStream> stream_;
-  CsvReader reader_;
+  std::vector<std::string> paths_;
+  std::optional<OpenCsv> file_;  // being read
   const std::vector<Field>* training_;
   bool inputs_only_;
   std::vector<const FieldSpec*> fields_;
   size_t width_ = 0;
   std::vector<std::string> header_;
+  std::map<size_t, const OneHot*> one_hot_;  // by column
+  std::map<const OneHot*, std::vector<std::string>> values_of_;
   std::vector<std::vector<Cell>> plan_;  // per field
   std::vector<int64_t> elements_;        // per field and row
-  std::vector<std::vector<float>> values_;
-  std::optional<size_t> class_field_;
-  bool fixed_classes_ = false;
-  std::vector<std::string> class_names_;
-  std::unordered_map<std::string, int32_t> class_numbers_;
-  std::vector<int32_t> labels_;
-  int64_t rows_ = 0, dropped_ = 0;
+  std::optional<size_t> class_field_, time_column_;
+  std::optional<ClassNames> classes_;
+  std::vector<float> row_;  // of all fields; a class number by its bits
+  std::shared_ptr<StoredRows> rows_;
+  std::shared_ptr<Spill> times_;
+  int64_t last_time_ = 0, backward_ = 0;  // rows earlier than the one before
+  std::string backward_place_;            // of the first of them
+  std::vector<IndexRange> series_;        // rows of each file read so far
+  int64_t dropped_ = 0;
 };
 
 class CsvSource : public Source {
@@ -448,7 +573,7 @@ class CsvSource : public Source {
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
   CsvSpec csv;
-  csv.path = read_path(reader, "path", base_dir);
+  csv.paths = read_paths(reader, "path", base_dir);
   csv.header = reader.get_bool("header", true);
   csv.skip_lines = reader.get_int("skip_lines", 0, {0, 1'000'000});
   const std::string delimiter = reader.get_string("delimiter", ",");
@@ -466,18 +591,22 @@ std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& bas
     csv.fields.insert(csv.fields.begin(), {"x", false, true, {}});
   csv.classes = read_classes(reader, "classes");
   read_one_hot(reader, csv);
-  const std::string missing = reader.get_choice("missing", kMissingNames, "error");
-  csv.missing = static_cast<Missing>(std::find(std::begin(kMissingNames), std::end(kMissingNames), missing) - std::begin(kMissingNames));
+  read_missing(reader, csv);
   if (const spec::Node* window = reader.get("window")) {
     csv.window = read_window(*window, reader.path_of("window"), reader.problems());
     // A series predicts itself unless told otherwise.
-    if (std::none_of(csv.fields.begin(), csv.fields.end(), [](const FieldSpec& f) { return f.target; }) && csv.fields.size() == 1) {
+    if (csv.window->horizon > 0 && csv.fields.size() == 1 && !csv.fields[0].target) {
       FieldSpec target = csv.fields[0];
       target.name = std::string("y");
       target.target = true;
       csv.fields.push_back(target);
     }
   }
+  if (const spec::Node* time = reader.get("time")) {
+    csv.time = read_column(*time, reader.path_of("time"), reader.problems());
+    if (!csv.window) reader.report("time", "needs window:; it says when the rows of a series were");
+  }
+  read_excluded(reader, csv);
   csv.shape = read_shape(reader, "shape");
   csv.rescale = read_scale(reader, "rescale", 1);
   csv.offset = read_scale(reader, "offset", 0);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -29,7 +31,7 @@ class MemoryDataset : public Dataset {
   }
   int64_t size() const override { return samples_; }
   const std::vector<Field>& fields() const override { return fields_; }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw*) const override {
     DL_CHECK(index >= 0 && index < samples_, "sample number out of range");
     for (size_t f = 0; f < columns_.size(); ++f) {
       const MemoryColumn& c = columns_[f];
@@ -46,44 +48,6 @@ class MemoryDataset : public Dataset {
   int64_t samples_;
 };
 
-class WindowDataset : public Dataset {
- public:
-  WindowDataset(std::vector<MemoryColumn> columns, int64_t rows, const Window& window)
-      : columns_(std::move(columns)), fields_(fields_of(columns_)), window_(window) {
-    const int64_t span = window.length + window.horizon;
-    size_ = rows < span ? 0 : (rows - span) / window.stride + 1;
-    for (size_t f = 0; f < fields_.size(); ++f) {
-      const int64_t elements = fields_[f].row_elements();
-      DL_CHECK(columns_[f].rows.size() == rows * elements, "column '" + fields_[f].name + "' does not hold one value per row");
-      elements_.push_back(elements);
-      if (fields_[f].target)
-        fields_[f].dims = {window.horizon * elements};
-      else
-        fields_[f].dims.insert(fields_[f].dims.begin(), window.length);
-    }
-  }
-  int64_t size() const override { return size_; }
-  const std::vector<Field>& fields() const override { return fields_; }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
-    DL_CHECK(index >= 0 && index < size_, "window number out of range");
-    for (size_t f = 0; f < columns_.size(); ++f) {
-      const MemoryColumn& c = columns_[f];
-      const int64_t first = index * window_.stride + (fields_[f].target ? window_.length : 0);
-      const int64_t count = (fields_[f].target ? window_.horizon : window_.length) * elements_[f];
-      const auto* src = static_cast<const std::byte*>(c.rows.raw()) + static_cast<size_t>(first * elements_[f]) * size_of(c.rows.dtype());
-      convert_row(src, c.rows.dtype(), rows[f], fields_[f].dtype, count, c.scale, c.offset);
-    }
-    return true;
-  }
-
- private:
-  std::vector<MemoryColumn> columns_;
-  std::vector<Field> fields_;
-  std::vector<int64_t> elements_;  // per row of the series
-  Window window_;
-  int64_t size_ = 0;
-};
-
 class Selection : public Dataset {
  public:
   Selection(DatasetPtr base, std::vector<int64_t> indices) : base_(std::move(base)), indices_(std::move(indices)) {
@@ -91,10 +55,11 @@ class Selection : public Dataset {
   }
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     DL_CHECK(index >= 0 && index < size(), "sample number out of range");
-    return base_->get(indices_[static_cast<size_t>(index)], rows);
+    return base_->get(indices_[static_cast<size_t>(index)], rows, draw);
   }
+  int32_t label(int64_t index, size_t field) const override { return base_->label(indices_[static_cast<size_t>(index)], field); }
 
  private:
   DatasetPtr base_;
@@ -108,14 +73,55 @@ class Slice : public Dataset {
   }
   int64_t size() const override { return end_ - begin_; }
   const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     DL_CHECK(index >= 0 && index < size(), "sample number out of range");
-    return base_->get(begin_ + index, rows);
+    return base_->get(begin_ + index, rows, draw);
   }
+  int32_t label(int64_t index, size_t field) const override { return base_->label(begin_ + index, field); }
 
  private:
   DatasetPtr base_;
   int64_t begin_, end_;
+};
+
+class MarkedSelection : public Dataset {
+ public:
+  MarkedSelection(DatasetPtr base, std::vector<uint64_t> bits) : base_(std::move(base)), bits_(std::move(bits)) {
+    DL_CHECK(static_cast<int64_t>(bits_.size()) == (base_->size() + 63) / 64, "one bit per sample");
+    for (size_t w = 0; w < bits_.size(); ++w) {
+      if (w % kBlock == 0) before_.push_back(size_);
+      size_ += std::popcount(bits_[w]);
+    }
+  }
+  int64_t size() const override { return size_; }
+  const std::vector<Field>& fields() const override { return base_->fields(); }
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+    return base_->get(marked(index), rows, draw);
+  }
+  int32_t label(int64_t index, size_t field) const override { return base_->label(marked(index), field); }
+
+ private:
+  static constexpr size_t kBlock = 16;  // words with a count of their own
+
+  // The sample of the set bit number `index`.
+  int64_t marked(int64_t index) const {
+    DL_CHECK(index >= 0 && index < size_, "sample number out of range");
+    const auto block = static_cast<size_t>(std::upper_bound(before_.begin(), before_.end(), index) - before_.begin()) - 1;
+    int64_t left = index - before_[block];
+    size_t w = block * kBlock;
+    for (int n = std::popcount(bits_[w]); left >= n; n = std::popcount(bits_[w])) {
+      left -= n;
+      ++w;
+    }
+    uint64_t word = bits_[w];
+    for (; left > 0; --left) word &= word - 1;
+    return static_cast<int64_t>(w * 64) + std::countr_zero(word);
+  }
+
+  DatasetPtr base_;
+  std::vector<uint64_t> bits_;
+  std::vector<int64_t> before_;  // set bits before each block
+  int64_t size_ = 0;
 };
 
 class CastDataset : public Dataset {
@@ -134,14 +140,14 @@ class CastDataset : public Dataset {
   }
   int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return fields_; }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     const std::vector<Field>& from = base_->fields();
     // Local, not thread_local: casts nest.
     const auto scratch = std::make_unique<std::byte[]>(scratch_bytes_);
     std::vector<std::byte*> targets(rows.begin(), rows.end());
     for (size_t f = 0; f < from.size(); ++f)
       if (scratch_at_[f] != kInPlace) targets[f] = scratch.get() + scratch_at_[f];
-    if (!base_->get(index, targets)) return false;
+    if (!base_->get(index, targets, draw)) return false;
     for (size_t f = 0; f < from.size(); ++f)
       if (scratch_at_[f] != kInPlace) convert_row(targets[f], from[f].dtype, rows[f], fields_[f].dtype, from[f].row_elements());
     return true;
@@ -160,11 +166,11 @@ class CastDataset : public Dataset {
 DatasetPtr make_memory_dataset(std::vector<MemoryColumn> columns, int64_t samples) {
   return std::make_shared<MemoryDataset>(std::move(columns), samples);
 }
-DatasetPtr make_window_dataset(std::vector<MemoryColumn> columns, int64_t rows, const Window& window) {
-  return std::make_shared<WindowDataset>(std::move(columns), rows, window);
-}
 DatasetPtr select(DatasetPtr base, std::vector<int64_t> indices) {
   return std::make_shared<Selection>(std::move(base), std::move(indices));
+}
+DatasetPtr select_marked(DatasetPtr base, std::vector<uint64_t> bits) {
+  return std::make_shared<MarkedSelection>(std::move(base), std::move(bits));
 }
 DatasetPtr slice(DatasetPtr base, int64_t begin, int64_t end) { return std::make_shared<Slice>(std::move(base), begin, end); }
 DatasetPtr shard(DatasetPtr base, int rank, int world_size) {
@@ -190,6 +196,52 @@ std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch) {
   for (int64_t i = n - 1; i > 0; --i)
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(random.next_below(static_cast<uint64_t>(i) + 1))]);
   return order;
+}
+
+namespace {
+// Feistel network over [0, 4^half_bits): a permutation whatever the round function does (Luby and Rackoff, 1988).
+uint64_t feistel(uint64_t value, int half_bits, const uint32_t* keys) {
+  const uint64_t mask = (uint64_t{1} << half_bits) - 1;
+  uint64_t left = value >> half_bits, right = value & mask;
+  for (uint32_t round = 0; round < 8; ++round) {
+    // The finalizer of splitmix64 over (half, round, keys).
+    uint64_t z = right + (uint64_t{keys[round % 2]} << 32) + (uint64_t{round} + keys[1 - round % 2]) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    const uint64_t next = left ^ (z & mask);
+    left = right;
+    right = next;
+  }
+  return left << half_bits | right;
+}
+}  // namespace
+
+EpochOrder::EpochOrder(int64_t n, uint64_t seed, int64_t epoch, int64_t listed) : n_(n) {
+  if (n <= listed) {
+    list_ = epoch_order(n, seed, epoch);
+    return;
+  }
+  static constexpr std::string_view kName = "data.shuffle.large";
+  RandomSequence random(seed, hash_name(kName.data(), kName.size()) + static_cast<uint64_t>(epoch));
+  for (uint32_t& key : keys_) key = random.next_u32();
+  while (int64_t{1} << (2 * half_bits_) < n) ++half_bits_;
+}
+
+int64_t EpochOrder::operator[](int64_t i) const {
+  if (!list_.empty()) return list_[static_cast<size_t>(i)];
+  auto value = static_cast<uint64_t>(i);
+  do value = feistel(value, half_bits_, keys_);  // walks out of the part of the domain that is no sample: below 4 steps on average
+  while (value >= static_cast<uint64_t>(n_));
+  return static_cast<int64_t>(value);
+}
+
+int32_t Dataset::label(int64_t index, size_t field) const {
+  std::vector<std::vector<uint64_t>> buffers;  // aligned for every dtype
+  std::vector<std::byte*> rows;
+  for (const Field& any : fields()) buffers.emplace_back(any.row_bytes() / sizeof(uint64_t) + 1);
+  for (std::vector<uint64_t>& buffer : buffers) rows.push_back(reinterpret_cast<std::byte*>(buffer.data()));
+  return get(index, rows) ? *reinterpret_cast<const int32_t*>(rows[field]) : -1;
 }
 
 IndexRange rank_part(IndexRange whole, int rank, int world_size) {

@@ -2,7 +2,7 @@
 // convert and scale, so that splitting, sharding, shuffling and resuming are arithmetic on sample numbers.
 // Who uses it: BatchLoader (loader.h), train and the commands.
 // Thread-safety: get() is const and may be called from any number of threads.
-// Invariants: fields() never changes; get(i) always gives the same values.
+// Invariants: fields() never changes; get(i) always gives the same values, and so does get(i, draw) for the same draw.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +24,22 @@ struct Field {
   Dims dims;  // of one sample, without the batch axis; {} is a scalar
   bool target = false;
   std::vector<std::string> classes;  // names by class number, for int32 class targets; empty otherwise
+  // What was learned from the text of the training data: the values of a one-hot column, the words of a text.
+  struct Vocabulary {
+    std::string key;
+    std::vector<std::string> values;
+    friend bool operator==(const Vocabulary&, const Vocabulary&) = default;
+  };
+  std::vector<Vocabulary> vocabularies = {};
 
   int64_t row_elements() const { return element_count(dims); }
   size_t row_bytes() const { return static_cast<size_t>(row_elements()) * size_of(dtype); }
+};
+
+// Which random numbers the preprocessing steps of a sample use in training: they are a function of (seed, epoch, sample).
+struct Draw {
+  uint64_t seed = 0;
+  int64_t epoch = 0;
 };
 
 class Dataset {
@@ -36,7 +49,13 @@ class Dataset {
   virtual const std::vector<Field>& fields() const = 0;
   // Writes sample `index` into rows[f] (fields()[f].row_bytes() bytes each, aligned to the element size).
   // False: the sample cannot be read and the source's policy is to skip it; the rows then hold anything.
-  virtual bool get(int64_t index, std::span<std::byte* const> rows) const = 0;
+  // Without `draw` random steps do what they do outside of training.
+  bool get(int64_t index, std::span<std::byte* const> rows, const Draw* draw = nullptr) const { return read(index, rows, draw); }
+  // The class of sample `index` in the int32 field `field`, without decoding the rest where that is dear; -1 for a skipped sample.
+  virtual int32_t label(int64_t index, size_t field) const;
+
+ protected:
+  virtual bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const = 0;
 };
 using DatasetPtr = std::shared_ptr<const Dataset>;
 
@@ -48,13 +67,6 @@ struct MemoryColumn {
   double scale = 1, offset = 0;
 };
 DatasetPtr make_memory_dataset(std::vector<MemoryColumn> columns, int64_t samples);
-
-// Windows over the rows of a series. Window w starts at row w * stride; inputs are its rows [0, length), targets the
-// `horizon` rows after it, flattened to [horizon * row elements].
-struct Window {
-  int64_t length = 1, horizon = 1, stride = 1;
-};
-DatasetPtr make_window_dataset(std::vector<MemoryColumn> columns, int64_t rows, const Window& window);
 
 // The samples `indices` of `base`, in that order.
 DatasetPtr select(DatasetPtr base, std::vector<int64_t> indices);
@@ -69,6 +81,23 @@ DatasetPtr cast_fields(DatasetPtr base, std::vector<DType> dtypes);
 
 // The order of n samples in an epoch: a permutation of 0..n-1 that depends on (n, seed, epoch) alone.
 std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch);
+
+// The same, in bounded memory: up to kListed samples it is epoch_order; beyond, a permutation that is computed entry by entry.
+class EpochOrder {
+ public:
+  static constexpr int64_t kListed = int64_t{1} << 22;
+  EpochOrder(int64_t n, uint64_t seed, int64_t epoch, int64_t listed = kListed);
+  int64_t operator[](int64_t i) const;
+
+ private:
+  int64_t n_;
+  std::vector<int64_t> list_;
+  int half_bits_ = 0;  // of the Feistel network's domain
+  uint32_t keys_[2] = {};
+};
+
+// The samples whose bit is set (bit i of word i / 64), in their order: a selection that costs a bit per sample.
+DatasetPtr select_marked(DatasetPtr base, std::vector<uint64_t> bits);
 
 // Part `rank` of [begin, end) cut into `world_size` contiguous parts whose sizes differ by at most one.
 struct IndexRange {

@@ -5,11 +5,14 @@
 
 #include "data/config.h"
 #include "data/file.h"
+#include "data/paths.h"
 
 namespace dl {
 namespace {
 
-const SourceFormat* const kFormats[] = {&kCsvFormat, &kIdxFormat, &kNpyFormat, &kNpzFormat, &kImagesFormat, &kSyntheticFormat};
+const SourceFormat* const kFormats[] = {&kCsvFormat,    &kIdxFormat,        &kNpyFormat,       &kNpzFormat,
+                                        &kImagesFormat, &kWebDatasetFormat, &kJsonLinesFormat, &kTfRecordFormat,
+                                        &kTextFormat,   &kAudioFormat,      &kSyntheticFormat};
 
 // The format whose extension `path` has; the longest extension wins. Null when none fits.
 const SourceFormat* format_of(std::string_view path) {
@@ -30,6 +33,11 @@ const SourceFormat* format_of(std::string_view path) {
 
 }  // namespace
 
+std::string_view format_of_suffix(std::string_view path) {
+  const SourceFormat* format = format_of(path);
+  return format ? format->name : std::string_view();
+}
+
 std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::string& path, const std::string& base_dir,
                                            spec::Problems& problems) {
   spec::Reader reader(node, path, problems);
@@ -43,6 +51,7 @@ std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::st
       if (format->name == name) chosen = format;
   } else {
     const spec::Node* file = node.find("path");
+    if (file && file->is_list() && !file->items().empty()) file = &file->items()[0];
     chosen = file && file->is_string() ? format_of(file->as_string()) : nullptr;
     if (!chosen) reader.report("format", fmt::format("required here; one of {}", fmt::join(names, ", ")));
   }
@@ -78,7 +87,10 @@ void make_absolute(spec::Node& source, const std::string& base_dir) {
     spec::Node* node = source.find(key);
     if (!node) continue;
     if (node->is_string()) *node = absolute(*node, base_dir);
-    if (npy && node->is_map())
+    if (node->is_list())
+      for (spec::Node& path : node->items())
+        if (path.is_string()) path = absolute(path, base_dir);
+    if ((npy || key == "path") && node->is_map())
       for (auto& [field, path] : node->entries())
         if (path.is_string()) path = absolute(path, base_dir);
   }

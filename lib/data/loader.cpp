@@ -18,7 +18,7 @@
 namespace dl {
 namespace {
 
-using Order = std::shared_ptr<const std::vector<int64_t>>;
+using Order = std::shared_ptr<const EpochOrder>;
 
 struct Position {
   int64_t epoch = 0, batch = 0;
@@ -86,7 +86,7 @@ struct BatchLoader::State {
     const std::lock_guard lock(order_mutex);
     for (const auto& [e, order] : orders)
       if (e == epoch) return order;
-    auto order = std::make_shared<const std::vector<int64_t>>(epoch_order(dataset->size(), options.seed, epoch));
+    auto order = std::make_shared<const EpochOrder>(dataset->size(), options.seed, epoch);
     if (orders.size() >= 2) orders.erase(orders.begin());
     orders.emplace_back(epoch, order);
     return order;
@@ -110,14 +110,15 @@ struct BatchLoader::State {
       dims.insert(dims.begin(), part.end - part.begin);
       batch.fields.push_back({field.name, Tensor(field.dtype, std::move(dims))});
     }
+    const Draw draw{options.seed, at.epoch};
     std::vector<std::byte*> rows(fields.size());
     batch.samples.reserve(static_cast<size_t>(batch.wanted));
     for (int64_t i = part.begin; i < part.end; ++i) {
       if (abandoned()) return std::nullopt;
       for (size_t f = 0; f < fields.size(); ++f)
         rows[f] = static_cast<std::byte*>(batch.fields[f].tensor.raw()) + static_cast<size_t>(batch.count) * row_bytes[f];
-      const int64_t sample = order ? (*order)[static_cast<size_t>(i)] : i;
-      if (!dataset->get(sample, rows)) continue;
+      const int64_t sample = order ? (*order)[i] : i;
+      if (!dataset->get(sample, rows, options.training ? &draw : nullptr)) continue;
       batch.samples.push_back(sample);
       ++batch.count;
     }

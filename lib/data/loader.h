@@ -25,6 +25,7 @@ struct LoaderOptions {
   int prefetch = 4;              // batches filled ahead, at least 1 when there are workers
   int64_t epochs = 0;            // prefetch no further than the end of epoch epochs-1; 0: no limit
   bool drop_remainder = false;   // leave out the last short batch
+  bool training = false;         // random preprocessing steps draw, from (seed, epoch, sample)
 };
 
 struct NamedTensor {

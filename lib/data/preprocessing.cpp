@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/error.h"
+#include "data/source.h"
+#include "data/steps.h"
 
 namespace dl {
 namespace {
@@ -34,8 +37,8 @@ class ScaledDataset : public Dataset {
   }
   int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
-    if (!base_->get(index, rows)) return false;
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+    if (!base_->get(index, rows, draw)) return false;
     for (const Work& work : work_) {
       const DType dtype = base_->fields()[work.field].dtype;
       const FieldScaling& s = work.scaling;
@@ -68,6 +71,30 @@ class ScaledDataset : public Dataset {
 
   DatasetPtr base_;
   std::vector<Work> work_;
+};
+
+class Reconstruction : public Dataset {
+ public:
+  explicit Reconstruction(DatasetPtr base) : base_(std::move(base)), fields_(base_->fields()) {
+    const Field& x = reconstructed_field(fields_);
+    from_ = static_cast<size_t>(&x - fields_.data());
+    Field y{"y", x.dtype, x.dims, true, {}};
+    fields_.push_back(std::move(y));
+  }
+  int64_t size() const override { return base_->size(); }
+  const std::vector<Field>& fields() const override { return fields_; }
+
+ protected:
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+    if (!base_->get(index, rows.first(rows.size() - 1), draw)) return false;
+    std::memcpy(rows.back(), rows[from_], fields_[from_].row_bytes());
+    return true;
+  }
+
+ private:
+  DatasetPtr base_;
+  std::vector<Field> fields_;
+  size_t from_ = 0;
 };
 
 // One element of the last axis over all samples (Welford).
@@ -124,6 +151,13 @@ const FieldScaling* Preprocessing::find(std::string_view field) const {
   return nullptr;
 }
 
+const Field& reconstructed_field(const std::vector<Field>& fields) {
+  if (find_field(fields, "y")) throw UserError("data.reconstruct: the source has a field y already; leave its target out");
+  for (const Field& field : fields)
+    if (!field.target) return field;
+  throw UserError("data.reconstruct: the source has no input");
+}
+
 FieldScaling fit_scaling(const Dataset& training, size_t f, ScalingKind kind, bool impute) {
   const Field& field = training.fields()[f];
   const size_t period = field.dims.empty() ? 1 : static_cast<size_t>(field.dims.back());
@@ -155,6 +189,12 @@ DatasetPtr apply_scalings(DatasetPtr base, const std::vector<FieldScaling>& scal
   return std::make_shared<ScaledDataset>(std::move(base), scalings);
 }
 
+DatasetPtr apply_preprocessing(DatasetPtr base, const Preprocessing& preprocessing, bool inputs_only) {
+  base = apply_scalings(apply_steps(std::move(base), preprocessing.steps, inputs_only), preprocessing.scalings);
+  if (!preprocessing.reconstruct || inputs_only) return base;
+  return std::make_shared<Reconstruction>(std::move(base));
+}
+
 Tensor undo_scaling(const Tensor& values, const FieldScaling& scaling) {
   DL_CHECK(is_float(values.dtype()) && !scaling.center.empty(), "only floats are scaled");
   Tensor result = values.clone();
@@ -172,16 +212,26 @@ spec::Node to_node(const Preprocessing& preprocessing) {
     std::vector<Node> dims, classes;
     for (const int64_t d : field.dims) dims.push_back(Node::integer(d));
     for (const std::string& name : field.classes) classes.push_back(Node::string(name));
+    Node::Map vocabularies;
+    for (const Field::Vocabulary& v : field.vocabularies) {
+      std::vector<Node> values;
+      for (const std::string& value : v.values) values.push_back(Node::string(value));
+      vocabularies.emplace_back(v.key, Node::list(std::move(values)));
+    }
     fields.push_back(Node::map({{"name", Node::string(field.name)},
                                 {"dtype", Node::string(name_of(field.dtype))},
                                 {"dims", Node::list(std::move(dims))},
                                 {"target", Node::boolean(field.target)},
-                                {"classes", Node::list(std::move(classes))}}));
+                                {"classes", Node::list(std::move(classes))},
+                                {"vocabularies", Node::map(std::move(vocabularies))}}));
   }
   for (const FieldScaling& s : preprocessing.scalings)
     scalings.push_back(Node::map(
         {{"field", Node::string(s.field)}, {"center", numbers(s.center)}, {"scale", numbers(s.scale)}, {"fill", numbers(s.fill)}}));
-  return Node::map({{"fields", Node::list(std::move(fields))}, {"scalings", Node::list(std::move(scalings))}});
+  return Node::map({{"fields", Node::list(std::move(fields))},
+                    {"steps", preprocessing.steps},
+                    {"scalings", Node::list(std::move(scalings))},
+                    {"reconstruct", Node::boolean(preprocessing.reconstruct)}});
 }
 
 Preprocessing read_preprocessing(const spec::Node& node, const std::string& path, spec::Problems& problems) {
@@ -205,8 +255,16 @@ Preprocessing read_preprocessing(const spec::Node& node, const std::string& path
     field.dims = item.get_ints("dims", {}, {0, int64_t{1} << 40});
     field.target = item.get_bool("target");
     field.classes = item.get_strings("classes");
+    if (const spec::Node* learned = item.get("vocabularies"); learned && learned->is_map()) {
+      spec::Reader map(*learned, item.path_of("vocabularies"), problems);
+      for (const auto& [key, values] : learned->entries()) field.vocabularies.push_back({key, map.get_strings(key)});
+    }
     result.fields.push_back(std::move(field));
   });
+  if (const spec::Node* steps = reader.get("steps")) {
+    check_steps(*steps, reader.path_of("steps"), problems);
+    result.steps = *steps;
+  }
   each("scalings", [&](spec::Reader& item) {
     FieldScaling s;
     s.field = item.get_string("field");
@@ -217,6 +275,7 @@ Preprocessing read_preprocessing(const spec::Node& node, const std::string& path
       item.report("center", "center, scale and fill must have the same length");
     result.scalings.push_back(std::move(s));
   });
+  result.reconstruct = reader.get_bool("reconstruct", false);
   reader.finish();
   return result;
 }

@@ -20,8 +20,10 @@ struct FieldScaling {
 };
 
 struct Preprocessing {
-  std::vector<Field> fields;  // of the training part
+  std::vector<Field> fields;  // of the training part, as the source gives them
+  spec::Node steps;           // `preprocess:` of the data section (steps.h); they come before the scalings
   std::vector<FieldScaling> scalings;
+  bool reconstruct = false;                             // the target y is a copy of the input after all that
   const std::vector<std::string>& class_names() const;  // of the first class target; empty without one
   const FieldScaling* find(std::string_view field) const;
 };
@@ -36,6 +38,11 @@ FieldScaling fit_scaling(const Dataset& training, size_t field, ScalingKind kind
 
 // `base` with the scalings of its fields applied; fields without one pass through.
 DatasetPtr apply_scalings(DatasetPtr base, const std::vector<FieldScaling>& scalings);
+// Steps, scalings and, unless `inputs_only`, the reconstruction target.
+DatasetPtr apply_preprocessing(DatasetPtr base, const Preprocessing& preprocessing, bool inputs_only = false);
+
+// The input that `reconstruct:` copies, the first one. UserError when the source has a target y already.
+const Field& reconstructed_field(const std::vector<Field>& fields);
 
 // Predictions back in the units of the data: x = y / scale + center; same dtype, which must be a float.
 Tensor undo_scaling(const Tensor& values, const FieldScaling& scaling);

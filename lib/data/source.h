@@ -3,6 +3,7 @@
 // Who uses it: config.cpp; each format's file implements it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,11 +14,15 @@
 
 namespace dl {
 
+struct SeriesLayout;
+
 struct OpenedSource {
   DatasetPtr dataset;
-  std::vector<std::string> impute;  // fields whose NaN elements become the mean of the training part
-  std::vector<std::string> notes;   // for the user: "iris.csv: 3 rows with missing values dropped"
-  bool ordered = false;             // a series: splits take the last part unless told otherwise
+  std::vector<std::string> impute;                         // fields whose NaN elements become the mean of the training part
+  std::vector<std::string> notes;                          // for the user: "iris.csv: 3 rows with missing values dropped"
+  bool ordered = false;                                    // a series: splits take the last part unless told otherwise
+  std::shared_ptr<const SeriesLayout> series = nullptr;    // of windows; splits then go by rows
+  std::function<bool(int64_t window)> excluded = nullptr;  // windows that training must not see; null: none
 };
 
 struct OpenOptions {
@@ -38,7 +43,8 @@ struct SourceFormat {
   std::shared_ptr<const Source> (*parse)(spec::Reader& reader, const std::string& base_dir);
 };
 
-extern const SourceFormat kCsvFormat, kIdxFormat, kNpyFormat, kNpzFormat, kImagesFormat, kSyntheticFormat;
+extern const SourceFormat kCsvFormat, kIdxFormat, kNpyFormat, kNpzFormat, kImagesFormat, kWebDatasetFormat, kJsonLinesFormat,
+    kTfRecordFormat, kTextFormat, kAudioFormat, kSyntheticFormat;
 
 // Helpers shared by the formats.
 

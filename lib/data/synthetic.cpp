@@ -40,7 +40,7 @@ class SyntheticDataset : public Dataset {
   int64_t size() const override { return spec_.samples; }
   const std::vector<Field>& fields() const override { return fields_; }
 
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw*) const override {
     RandomSequence random(spec_.seed, kSampleStream + static_cast<uint64_t>(index));
     auto* x = reinterpret_cast<float*>(rows[0]);
     if (spec_.pattern == Pattern::kSine) {

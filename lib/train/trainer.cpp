@@ -146,6 +146,7 @@ class Trainer {
     options.prefetch = spec_.data.prefetch;
     options.epochs = training_.epochs;
     options.drop_remainder = training_.microbatches > 0;
+    options.training = true;
     loader_.emplace(feed_->convert(data_.train), options);
     if (loader_->batches_per_epoch() == 0)
       throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches",

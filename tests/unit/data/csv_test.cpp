@@ -180,8 +180,8 @@ TEST_CASE("csv source: each bad input has its place") {
         "3: t.csv:2:2: 'x' is not a number; for text use one_hot:, classes:, or leave the column out of columns:");
   CHECK(source_error("1,2\n3,inf\n") == "3: t.csv:2:2: 'inf' is not a finite number");
   CHECK(source_error("1,2\n3,1e39\n") == "3: t.csv:2:2: '1e39' is too large for float32");
-  CHECK(source_error("1,2\n3,\n") == "3: t.csv:2:2: missing value; say missing: drop, mean, zero or nan");
-  CHECK(source_error("1,2\nNaN,2\n") == "3: t.csv:2:1: missing value 'NaN'; say missing: drop, mean, zero or nan");
+  CHECK(source_error("1,2\n3,\n") == "3: t.csv:2:2: missing value; say missing: drop, mean, zero, nan or a number");
+  CHECK(source_error("1,2\nNaN,2\n") == "3: t.csv:2:1: missing value 'NaN'; say missing: drop, mean, zero, nan or a number");
   CHECK(source_error("a,b\n", "header: true") == "3: t.csv: no data rows (the first line is the header; header: false if it is data)");
   CHECK(source_error("") == "3: t.csv: no data rows");
   CHECK(source_error("1,2\n3,4\n", "header: true") ==
@@ -206,6 +206,7 @@ TEST_CASE("csv source: the missing policies") {
   CHECK(numbers(x("drop")[1]) == std::vector<double>{0, 0});
   CHECK(numbers(x("zero")[0]) == std::vector<double>{1, 0, 3, 0});
   CHECK(std::isnan(x("nan")[0].at(1)));
+  CHECK(numbers(x("-7.5")[0]) == std::vector<double>{1, -7.5, 3, -7.5});
   const OpenedSource mean = source_of(text, "header: false, columns: {y: 1}, missing: mean");
   CHECK(mean.impute == std::vector<std::string>{"x"});
   const OpenedSource dropped = source_of(text, "header: false, columns: {y: 1}, missing: drop");

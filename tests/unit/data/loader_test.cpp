@@ -38,11 +38,11 @@ class Odd : public Dataset {
       : base_(std::move(base)), skip_(std::move(skip)), fail_(std::move(fail)), sleep_ms_(sleep_ms) {}
   int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool get(int64_t index, std::span<std::byte* const> rows) const override {
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     ++reads;
     if (sleep_ms_) std::this_thread::sleep_for(std::chrono::milliseconds(sleep_ms_));
     if (fail_.contains(index)) throw FileError("sample " + std::to_string(index) + " is damaged");
-    return base_->get(index, rows) && !skip_.contains(index);
+    return base_->get(index, rows, draw) && !skip_.contains(index);
   }
   mutable std::atomic<int64_t> reads = 0;
 
