@@ -5,10 +5,10 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string_view>
 #include <utility>
 
-#include "backend/backend.h"
 #include "base/log.h"
 #include "data/npy.h"
 #include "io/keras/architecture.h"
@@ -46,18 +46,35 @@ void refuse_unreadable(const std::string& path) {
       throw FileError(fmt::format("{}: looks like {}, which is not supported by this version; {}", path, f.name, kAllowed));
 }
 
+// Gives `take` each weight of an untrained model, one after the other.
+void take_first_weights(const LoadedModel& model, const Program& program,
+                        const std::function<void(const Parameter&, const Tensor&)>& take) {
+  const uint64_t seed = model.run ? static_cast<uint64_t>(model.run->training.seed) : 0;
+  std::map<std::string, Tensor> given;
+  if (model.run && model.run->start) given = model.run->start->weights;
+  if (model.run && !model.run->training.initial_weights.empty()) {
+    const std::string& path = model.run->training.initial_weights;
+    given = select_weights(model.model, model.precision(), read_weights(path), path);
+  }
+  for (const Parameter& p : program.parameters) {
+    const auto first = given.find(p.name);
+    take(p, first != given.end() ? first->second : initial_value(program, p, seed));
+  }
+}
+
 // The weights of the model's inference program: those of the file, or the first ones of an untrained model.
 std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
   const Program program = build_inference_program(loaded.model, loaded.precision());
-  const std::unique_ptr<Backend> backend = make_cpu_backend();
-  ParameterStore store(*backend);
-  if (!loaded.has_weights()) set_parameters(loaded, program, store);
   std::map<std::string, Tensor> weights;
+  if (!loaded.has_weights()) {
+    take_first_weights(loaded, program, [&](const Parameter& p, const Tensor& value) { weights[p.name] = value; });
+    return weights;
+  }
   for (const Parameter& p : program.parameters) {
     const auto found = loaded.parameters.find(p.name);
-    if (loaded.has_weights() && found == loaded.parameters.end())
+    if (found == loaded.parameters.end())
       throw FileError(fmt::format("{}: has no parameter '{}', which its model needs", loaded.origin, p.name));
-    weights[p.name] = loaded.has_weights() ? found->second : store.get(p.name);
+    weights[p.name] = found->second;
   }
   return weights;
 }
@@ -253,20 +270,10 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
 }
 
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
-  const uint64_t seed = model.run ? static_cast<uint64_t>(model.run->training.seed) : 0;
-  std::map<std::string, Tensor> given;
-  if (!model.has_weights() && model.run && model.run->start) given = model.run->start->weights;
-  if (!model.has_weights() && model.run && !model.run->training.initial_weights.empty()) {
-    const std::string& path = model.run->training.initial_weights;
-    given = select_weights(model.model, model.precision(), read_weights(path), path);
-  }
+  if (!model.has_weights())
+    return take_first_weights(model, program, [&](const Parameter& p, const Tensor& value) { store.set(p.name, value); });
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
-    if (!model.has_weights()) {
-      const auto first = given.find(p.name);
-      store.set(p.name, first != given.end() ? first->second : initial_value(program, p, seed));
-      continue;
-    }
     const auto found = model.parameters.find(p.name);
     const Dims dims = known_dims(type.shape);
     if (found == model.parameters.end())
