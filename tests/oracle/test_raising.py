@@ -112,6 +112,8 @@ TORCH = {
                                  nn.PReLU(8), nn.PixelShuffle(2), nn.Upsample(scale_factor=2, mode="bilinear")), [IMAGE], None),
     "pads of pooling": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False),
                                       nn.MaxPool2d(2, dilation=2)), [IMAGE], None),
+    "conversions and places": (Net(lambda m, x: m[0](x)[:, [2, 0, 1]] * (x[:, :3] > 0).float() + x.cumsum(2)[:, :3], nn.Linear(5, 5)),
+                               [SERIES], None),
     "grouped transposed convolution": (nn.Sequential(nn.ConvTranspose2d(3, 4, 3, 2, 1, 1), nn.ConvTranspose2d(4, 6, 3, 2, 1, groups=2)),
                                        [IMAGE], None),
 }

@@ -125,7 +125,8 @@ const Row* find_keras(const Row (&rows)[kCount], std::string_view name, bool ten
 // The arguments of a call by position or keyword, those of the config among them; every one has to be asked for.
 class Arguments {
  public:
-  Arguments(const Node& config, const KerasCall& call) {
+  // `tensorflow`: of a function of TensorFlow, whose arrays are plain lists. `typed`: a type is an argument of it.
+  Arguments(const Node& config, const KerasCall& call, bool tensorflow, bool typed) : plain_arrays_(tensorflow) {
     size_t tensors = 0, position = 0;
     for (const KerasArgument& argument : call.arguments) {
       Given given;
@@ -145,7 +146,8 @@ class Arguments {
     complete_ = tensors == call.inputs.size() && tensors > 0;
     if (!config.is_map()) return;
     for (const auto& [key, value] : config.entries())
-      if (key != "name" && key != "trainable" && key != "dtype" && key != "function") given_.push_back({key, -1, "", false, value, false});
+      if (key != "name" && key != "trainable" && (key != "dtype" || typed) && key != "function")
+        given_.push_back({key, -1, "", false, value, false});
     // "dtype" of a function is one of its arguments where it is a name.
   }
 
@@ -202,6 +204,11 @@ class Arguments {
 
   // An array {class_name: "__tensor__" or "__numpy__", config: {value, dtype}} as one of our constants.
   std::string array(const Node& given) {
+    if (plain_arrays_ && given.is_list()) {
+      const std::optional<Tensor> read = array_of(given);
+      if (read) constants_.push_back(given);
+      return read ? fmt::format("c{}", constants_.size() - 1) : "";
+    }
     const Node *class_name = given.find("class_name"), *config = given.find("config");
     if (!class_name || !class_name->is_string() || !config) return "";
     if (class_name->as_string() != "__tensor__" && class_name->as_string() != "__numpy__") return "";
@@ -219,7 +226,7 @@ class Arguments {
 
   std::vector<Given> given_;
   std::vector<Node> constants_;
-  bool complete_ = false;
+  bool complete_ = false, plain_arrays_;
 };
 
 bool is_int(const Node& node) { return node.kind() == Kind::kInt; }
@@ -299,9 +306,10 @@ Text read_slices(const std::string& x, const Node& given) {
 }
 
 // Zeros or another number around x.
-Text read_pad(Arguments& in) {
-  const std::string x = in.operand(0, "x");
-  const Node width = in.constant(1, "pad_width"), mode = in.constant(2, "mode"), value = in.constant(-1, "constant_values");
+Text read_pad(Arguments& in, bool tensorflow) {
+  const std::string x = in.operand(0, tensorflow ? "tensor" : "x");
+  const Node width = in.constant(1, tensorflow ? "paddings" : "pad_width"), mode = in.constant(2, "mode"),
+             value = in.constant(-1, "constant_values");
   const bool constant = mode.is_null() || (mode.is_string() && mode.as_string() == "constant");
   if (x.empty() || !width.is_list() || !constant || !(value.is_null() || value.is_number())) return std::nullopt;
   std::vector<int64_t> before, after;
@@ -357,7 +365,7 @@ Text read_special(const std::string& name, Arguments& in) {
     if (x.empty() || !dtype.is_string() || !parse_dtype(dtype.as_string())) return std::nullopt;
     return fmt::format("{}({})", dtype.as_string(), x);
   }
-  if (name == "Pad") return read_pad(in);
+  if (name == "Pad") return read_pad(in, false);
   if (name == "Clip") {
     const std::string x = in.operand(0, "x"), low = in.operand(1, "x_min"), high = in.operand(2, "x_max");
     return x.empty() || low.empty() || high.empty() ? Text() : fmt::format("clip({}, {}, {})", x, low, high);
@@ -410,6 +418,19 @@ Text read_tensorflow(const std::string& name, Arguments& in) {
     return x.empty() ? Text() : read_slices(x, in.constant(1, "slice_spec"));
   }
   if (name == "reshape") return one("reshape", "tensor", "shape");
+  if (name == "tile") return one("tile", "input", "multiples");
+  if (name == "math.cumsum") return one("cumsum", "x", "axis");
+  if (name == "pad") return read_pad(in, true);
+  if (name == "cast") {
+    const std::string x = in.operand(0, "x");
+    const Node dtype = in.constant(1, "dtype");
+    if (x.empty() || !dtype.is_string() || !parse_dtype(dtype.as_string())) return std::nullopt;
+    return fmt::format("{}({})", dtype.as_string(), x);
+  }
+  if (name == "gather") {
+    const std::string x = in.operand(0, "params"), at = in.operand(1, "indices"), axis = integers(in.constant(-1, "axis"));
+    return x.empty() || at.empty() || at[0] == '(' || axis.empty() ? Text() : fmt::format("take({}, {}, {})", x, at, axis);
+  }
   if (name == "transpose" || name == "compat.v1.transpose") {
     in.constant(-1, "name");
     if (in.constant(-1, "conjugate") == Node::boolean(true)) return std::nullopt;
@@ -697,8 +718,8 @@ bool is_operation(const spec::Node& layer) {
 }
 
 std::optional<ReadOperation> operation_expression(const std::string& class_name, const spec::Node& config, const KerasCall& call) {
-  Arguments in(config, call);
   const bool tensorflow = class_name == "TFOpLambda" || class_name == "SlicingOpLambda";
+  Arguments in(config, call, tensorflow, class_name == "Cast");
   std::string name = class_name;
   if (tensorflow) {
     const spec::Node* function = config.find("function");
