@@ -19,7 +19,7 @@ target_compile_options(dl_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-d
   $<$<BOOL:${DLTOOL_WERROR}>:-Werror> -fno-math-errno -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(dl_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds
-    -Wno-stringop-overflow)  # GCC bug 105329: false alarms in std::string
+    -Wno-stringop-overflow -Wno-stringop-overread)  # GCC bug 105329: false alarms in std::string
 endif()
 if(DLTOOL_GLIBCXX_ASSERTIONS)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
