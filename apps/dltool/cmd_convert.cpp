@@ -71,9 +71,10 @@ ConvertSettings settings_of(const ConvertOptions& o) {
   return s;
 }
 
-Json options_json(const ConvertOptions& o, const ConvertSettings& s, const std::string& format) {
+Json options_json(const ConvertOptions& o, const ConvertSettings& s, const ConvertResult& r) {
+  const std::string& format = r.target.format;
   Json json = Json::object();
-  if (format == "onnx") json["opset"] = o.opset;
+  if (format == "onnx") json["opset"] = r.options.opset;
   if (format == "h5") json["keras_version"] = o.keras_version;
   if (!o.layout.empty()) json["layout"] = o.layout;
   if (o.half) json["half"] = true;
@@ -129,7 +130,7 @@ class Reporter {
   void done(const std::string& source, const std::vector<ConvertResult>& results) {
     const std::lock_guard lock(mutex_);
     for (const ConvertResult& r : results) {
-      const std::string line = dump(result_json(source, r, options_json(options_, settings_, r.target.format)));
+      const std::string line = dump(result_json(source, r, options_json(options_, settings_, r)));
       record(line);
       if (options_.common.json)
         write_stdout(line);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/scratch_folder.h"
 #include "base/sha256.h"
+#include "io/onnx/export.h"
 #include "layers/graph_layer.h"
 #include "train/model_file.h"
 #include "train/model_preprocessing.h"
@@ -273,7 +274,9 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     ScratchFolder scratch(result.target.path);
     const std::string working = (scratch.path() / scratch.target().filename()).string();
     try {
-      write(model, working, result.target.format, settings.write);
+      result.options = settings.write;
+      if (result.options.opset == 0) result.options.opset = usual_onnx_opset(model);
+      write(model, working, result.target.format, result.options);
       if (last || large) {  // a large model is in memory once, not beside what is read back
         model.weights.clear();
         model.slots.clear();

@@ -13,7 +13,7 @@
 namespace dl::app {
 
 struct ConvertSettings {
-  WriteOptions write;
+  WriteOptions write;                               // opset 0: the usual one of the model
   std::map<std::string, std::string> input_shapes;  // --input-shape: "x" -> "1x224x224x3"
   std::vector<std::string> dynamic;                 // --dynamic: names of the leading axes of every input
   bool fold_preprocessing = false, strip_preprocessing = false;
@@ -32,6 +32,7 @@ struct ConvertResult {
   uint64_t bytes = 0;
   std::string sha256;  // of the file, or of the files of a folder in the order of their names
   double seconds = 0;
+  WriteOptions options;  // as they were used
   std::optional<Parity> parity;
 };
 

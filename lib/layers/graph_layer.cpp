@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "ops/builders.h"
+#include "ops/composite.h"
 #include "ops/ops.h"
 
 namespace dl {
@@ -26,6 +27,10 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
   for (uint32_t n = 0; n < program.graph.size(); ++n) {
     if (!live[n] || moved.contains({n, 0})) continue;
     const Node& node = program.graph.node(n);
+    if (node.op == &op_composite) {  // what it is called in the file matters to writers of its format alone
+      for (uint32_t o = 0; o < node.types.size(); ++o) moved[{n, o}] = moved.at(node.inputs[o]);
+      continue;
+    }
     std::vector<Value> operands;
     for (Value v : node.inputs) operands.push_back(moved.at(v));
     context.graph().set_scope(program.graph.scope_name(node.scope));  // as in the file, so that it comes out again as it went in

@@ -1,5 +1,6 @@
 // A model given as operators instead of layers, such as an ONNX file holds: one layer whose build copies the nodes of a Program.
-// Who uses it: importers of graph formats (lib/io/onnx) and their exporters. Weights keep their names in the Program.
+// Who uses it: importers of graph formats (lib/io/onnx) and their exporters. Weights keep their names in the Program; its composites
+// (ops/composite.h), which remember the file's operators, are left out of what is built.
 #pragma once
 
 #include <memory>

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "base/error.h"
 #include "ops/builders.h"
+#include "ops/composite.h"
 #include "ops/ops.h"
 #include "plan/session.h"
 
@@ -19,7 +20,7 @@ std::set<uint32_t> ancestors(const Graph& graph, Value value, const std::map<Val
   std::set<uint32_t> seen;
   std::vector<Value> open = {value};
   while (!open.empty()) {
-    const Value v = open.back();
+    const Value v = without_composite(graph, open.back());
     open.pop_back();
     if (known.contains(v) || !seen.insert(v.node).second) continue;
     for (const Value in : graph.node(v).inputs) open.push_back(in);
@@ -47,6 +48,7 @@ std::vector<std::string> GraphEvaluator::missing(const Graph& graph, Value value
 }
 
 Tensor GraphEvaluator::run(const Graph& graph, Value value, std::map<Value, Tensor>& known) {
+  value = without_composite(graph, value);
   if (const auto found = known.find(value); found != known.end()) return found->second;
   if (const Node& node = graph.node(value); node.op == &op_constant) return node.attrs.tensor("value");
   const std::set<uint32_t> needed = ancestors(graph, value, known);
@@ -61,7 +63,8 @@ Tensor GraphEvaluator::run(const Graph& graph, Value value, std::map<Value, Tens
   for (const uint32_t n : needed) {
     const Node& node = graph.node(n);
     std::vector<Value> operands;
-    for (const Value in : node.inputs) {
+    for (const Value operand : node.inputs) {
+      const Value in = without_composite(graph, operand);
       if (const auto found = known.find(in); found != known.end() && !moved.contains(in)) {
         const std::string name = "v" + std::to_string(given.size());
         moved[in] = input(program.graph, name, {found->second.dtype(), to_shape(found->second.dims())}).value;

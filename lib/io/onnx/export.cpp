@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -11,6 +12,8 @@
 #include "io/onnx/export_prepare.h"
 #include "io/onnx/test_pairs.h"
 #include "layers/build.h"
+#include "layers/graph_layer.h"
+#include "ops/composite.h"
 
 namespace dl {
 namespace {
@@ -30,6 +33,30 @@ void check_half(const std::map<std::string, Tensor>& weights, std::vector<std::s
   }
 }
 
+int64_t count_composites(const Program& program) {
+  const std::vector<char> live = live_nodes(program);
+  int64_t count = 0;
+  for (uint32_t n = 0; n < program.graph.size(); ++n) count += live[n] && program.graph.node(n).op == &op_composite;
+  return count;
+}
+
+bool has_half(const Program& program) {
+  for (uint32_t n = 0; n < program.graph.size(); ++n)
+    for (const TensorType& t : program.graph.node(n).types)
+      if (t.dtype == DType::kFloat16) return true;
+  return false;
+}
+
+// What is written. A graph that was read comes out node by node as it was, unless something else is asked for. Between nodes of float16
+// numbers stay float32 (see importer.h), so one that cannot be written as it was would need all before it computed twice: then none is.
+Program program_to_write(const SavedModel& model, const WriteOptions& options) {
+  if (const Program* graph = graph_of(model.model); graph && options.layout == Layout::kKeep && !options.half) {
+    Program kept = lower_for_opset(*graph, options.opset);
+    if (!has_half(*graph) || count_composites(kept) == count_composites(*graph)) return kept;
+  }
+  return lower_for_opset(use_channels_first(build_inference_program(model.model), options.layout), options.opset);
+}
+
 // The program must outlive the graph's weights, so both go together.
 struct Export {
   Program program;
@@ -40,7 +67,7 @@ struct Export {
   Export(const SavedModel& model, const WriteOptions& options) {
     if (options.opset < kOldestOnnxOpset || options.opset > kNewestOnnxOpset)
       throw UserError(fmt::format("ONNX opset {} is not written; use {} to {}", options.opset, kOldestOnnxOpset, kNewestOnnxOpset));
-    program = lower_for_opset(use_channels_first(build_inference_program(model.model), options.layout), options.opset);
+    program = program_to_write(model, options);
     for (const Parameter& p : program.parameters) DL_CHECK(model.weights.count(p.name) != 0, "the model has no weight '" + p.name + "'");
     emitter = std::make_unique<Emitter>(program, model.weights, EmitOptions{options.opset, options.half});
     graph = emitter->run(problems);
@@ -50,6 +77,14 @@ struct Export {
 };
 
 }  // namespace
+
+int usual_onnx_opset(const SavedModel& model) {
+  int64_t opset = WriteOptions().opset;
+  if (const Program* graph = graph_of(model.model))
+    for (uint32_t n = 0; n < graph->graph.size(); ++n)
+      if (const Node& node = graph->graph.node(n); node.op == &op_composite) opset = std::max(opset, node.attrs.integer("version"));
+  return static_cast<int>(std::min<int64_t>(opset, kNewestOnnxOpset));
+}
 
 std::vector<std::string> unsupported_onnx(const SavedModel& model, const WriteOptions& options) { return Export(model, options).problems; }
 

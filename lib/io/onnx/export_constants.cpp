@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "graph/op_def.h"
+#include "ops/composite.h"
 #include "ops/ops.h"
 #include "plan/session.h"
 
@@ -111,13 +112,14 @@ Tensor concatenated(const std::vector<Tensor>& parts, size_t axis, const Dims& d
 bool moves_elements(const Node& node) {
   const OpDef* op = node.op;
   return op->kind == OpKind::kSource || op == &op_reshape || op == &op_transpose || op == &op_slice || op == &op_concat ||
-         op == &op_stop_gradient;
+         op == &op_stop_gradient || (op == &op_composite && node.types.size() == 1);
 }
 
 Tensor move_elements(const Node& node, const std::vector<Tensor>& in) {
   const OpDef* op = node.op;
   const Dims dims = known_dims(node.types[0].shape);
   if (op == &op_reshape || op == &op_stop_gradient) return in[0].reshaped(dims);
+  if (op == &op_composite) return in[0];
   if (op == &op_transpose) return transposed(in[0], node.attrs.integers("perm"));
   if (op == &op_slice)
     return sliced(in[0], known_dims(node.attrs.shape("starts")), known_dims(node.attrs.shape("sizes")), node.attrs.integers("steps"));
@@ -177,7 +179,9 @@ std::vector<uint32_t> Constants::nodes_of(Value value) const {
     const uint32_t n = open.back();
     open.pop_back();
     if (!found.insert(n).second) continue;
-    for (Value v : program_.graph.node(n).inputs) open.push_back(v.node);
+    const Node& node = program_.graph.node(n);
+    const size_t count = node.op == &op_composite ? node.types.size() : node.inputs.size();
+    for (size_t i = 0; i < count; ++i) open.push_back(node.inputs[i].node);
   }
   return {found.begin(), found.end()};
 }
@@ -201,7 +205,8 @@ Tensor Constants::evaluate(Value value) const {
       values[n] = node.attrs.tensor("value");
     } else {
       std::vector<Tensor> in;
-      for (Value v : node.inputs) in.push_back(values.at(v.node));
+      for (Value v : node.inputs)
+        if (node.op != &op_composite || in.empty()) in.push_back(values.at(v.node));
       values[n] = move_elements(node, in);
     }
   }
@@ -217,6 +222,10 @@ Tensor Constants::run(Value value, const std::vector<uint32_t>& nodes) const {
   std::map<Value, Value> moved;
   for (uint32_t n : nodes) {
     const Node& node = graph.node(n);
+    if (node.op == &op_composite) {
+      for (uint32_t o = 0; o < node.types.size(); ++o) moved[{n, o}] = moved.at(node.inputs[o]);
+      continue;
+    }
     std::vector<Value> operands;
     for (Value v : node.inputs) operands.push_back(moved.at(v));
     const Value first = part.graph.add(*node.op, operands, node.attrs);

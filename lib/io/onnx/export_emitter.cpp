@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "io/onnx/export_rows.h"
+#include "ops/composite.h"
 #include "ops/ops.h"
 
 namespace dl::onnx_export {
@@ -53,7 +54,8 @@ int onnx_type(DType type) {
 }
 
 const Row* find_row(const OpDef& op) {
-  for (const std::span<const Row> rows : {elementwise_rows(), shape_rows(), nn_rows(), reduce_rows(), recurrent_rows(), indexing_rows()})
+  for (const std::span<const Row> rows :
+       {elementwise_rows(), shape_rows(), nn_rows(), reduce_rows(), recurrent_rows(), indexing_rows(), rows_as_written()})
     for (const Row& row : rows)
       if (row.op == &op) return &row;
   return nullptr;
@@ -77,7 +79,7 @@ Emitter::Emitter(const Program& program, const std::map<std::string, Tensor>& we
 // ---- operands and results
 
 std::string Emitter::use(Value v) {
-  if (is_static(v)) return weight(v, known_dims(shape(v)));
+  if (is_static(v) && !is(v, op_composite)) return weight(v, known_dims(shape(v)));
   needed_.insert(v);
   return token_of(v);
 }
@@ -105,6 +107,15 @@ Names Emitter::ops(const char* type, Names inputs, NodeAttrs attrs, size_t outpu
   return node.outputs;
 }
 
+Names Emitter::as_written(OnnxNode node, const std::vector<bool>& given) {
+  node.scope = scope_;
+  node.whole = true;
+  while (!node.inputs.empty() && node.inputs.back().empty()) node.inputs.pop_back();
+  for (const bool there : given) node.outputs.push_back(there ? fmt::format("t{}", next_token_++) : "");
+  group_->push_back(node);
+  return node.outputs;
+}
+
 std::string Emitter::op(const char* type, Names inputs, NodeAttrs attrs) { return ops(type, std::move(inputs), std::move(attrs), 1)[0]; }
 
 void Emitter::result(Value v, const std::string& token) { alias_[token_of(v)] = token; }
@@ -119,9 +130,10 @@ DType Emitter::stored(DType type) const {
 // ---- constants
 
 std::optional<double> Emitter::number(Value v) const {
+  v = without_composite(graph(), v);
   while (is(v, op_reshape) || is(v, op_broadcast_to) || is(v, op_slice) || is(v, op_cast)) {
     if (is(v, op_cast) && !is_float(type(v).dtype)) return std::nullopt;
-    v = node(v).inputs[0];
+    v = without_composite(graph(), node(v).inputs[0]);
   }
   if (is(v, op_parameter)) {  // such as the bounds of an imported Clip
     const bool one = all_known(shape(v)) && element_count(shape(v)) == Dim(1);
@@ -147,7 +159,9 @@ std::string Emitter::weight(Value v, const std::string& key, DType dtype, Dims d
 std::string Emitter::weight(Value v, Dims dims) {
   while (is(v, op_reshape) || is(v, op_stop_gradient)) v = node(v).inputs[0];
   const std::string key = to_string(std::span<const int64_t>(dims));
-  if (is(v, op_constant) && node(v).attrs.tensor("value").size() == 1 && dims.empty())
+  const DType dtype = type(v).dtype;
+  const bool exact = dtype != DType::kInt64 && dtype != DType::kUInt64;  // as a double
+  if (is(v, op_constant) && node(v).attrs.tensor("value").size() == 1 && dims.empty() && exact)
     return scalar(type(v).dtype, node(v).attrs.tensor("value").at(0));
   return weight(v, key, type(v).dtype, dims, [this, v, dims] { return constants_.evaluate(v).reshaped(dims); });
 }
@@ -174,6 +188,12 @@ std::string Emitter::scalar(DType dtype, double value) {
     t.set(0, value > 0 ? kHalfMax : -kHalfMax);
   return add_initializer(fmt::format("scalar {} {} {}", name_of(dtype), t.at(0), std::signbit(t.at(0))), "number", stored(dtype), {},
                          [t] { return t; });
+}
+
+std::string Emitter::tensor(const Tensor& value, const char* name) {
+  std::string key = fmt::format("tensor {} {} {} ", name, name_of(value.dtype()), to_string(std::span<const int64_t>(value.dims())));
+  key.append(static_cast<const char*>(value.raw()), value.bytes());
+  return add_initializer(std::move(key), name, value.dtype(), value.dims(), [value] { return value; });
 }
 
 std::string Emitter::ones(DType dtype, Dims dims) {
@@ -282,11 +302,13 @@ std::string Emitter::resolve(std::string token) const {
 // Further outputs of a node that nobody reads are left out.
 void Emitter::drop_unread_outputs(std::vector<OnnxNode>& nodes) const {
   std::set<std::string> read;
-  for (const OnnxNode& node : nodes)
+  for (const OnnxNode& node : nodes) {
     for (const std::string& token : node.inputs) read.insert(resolve(token));
+    for (const std::string& token : node.captured_here) read.insert(resolve(token));
+  }
   for (const std::string& token : output_tokens_) read.insert(resolve(token));
   for (OnnxNode& node : nodes) {
-    if (node.outputs.size() == 1) continue;
+    if (node.outputs.size() == 1 || node.whole) continue;
     for (std::string& token : node.outputs)
       if (!read.count(token)) token.clear();
     while (node.outputs.back().empty() && node.outputs.size() > 1) node.outputs.pop_back();
@@ -341,6 +363,14 @@ void Emitter::name_everything(OnnxGraph& result) {
   for (OnnxNode& node : nodes)
     for (std::string& token : node.inputs)
       if (!token.empty()) token = names.at(resolve(token));
+  for (OnnxNode& node : nodes) {
+    for (std::string& token : node.captured_here) token = names.at(resolve(token));
+    if (node.written.empty()) continue;
+    node.prefix = node.name;
+    const auto clashes = [&](const std::string& name) { return name.starts_with(node.prefix + "/"); };
+    while (std::any_of(taken.begin(), taken.end(), clashes)) node.prefix += "_";
+    node.prefix += "/";
+  }
   result.initializers = std::move(initializers_);
 }
 

@@ -48,6 +48,8 @@ class Emitter {
   std::string use_permuted(Value v, const Ints& perm);  // transposed; transposes before it are taken in, weights are folded
   std::string op(const char* type, Names inputs, NodeAttrs attrs = {});
   Names ops(const char* type, Names inputs, NodeAttrs attrs, size_t outputs);
+  // A node of a file, without outputs: `given[o]` tells whether output o is there.
+  Names as_written(OnnxNode node, const std::vector<bool>& given);
   void result(Value v, const std::string& token);
 
   // ---- constants
@@ -61,6 +63,7 @@ class Emitter {
   std::string scalar(DType dtype, double value);
   std::string ones(DType dtype, Dims dims);
   std::string floats(const std::vector<float>& values, const char* name);  // float32 [n], also in a half model
+  std::string tensor(const Tensor& value, const char* name);
   // int64 [n] with these sizes, known or not; symbols are looked up in the shapes of `near` and of the graph's inputs.
   std::string sizes(const Shape& shape, std::vector<Value> near);
   // ONNX type of a value here: float16 for float32 in a half model.

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <limits>
+#include <map>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -50,6 +51,41 @@ void set(onnx::ValueInfoProto& info, const GraphValue& value) {
   }
 }
 
+// Names of a subgraph are those of the graph around it where `names` says so, else its own.
+void rename(onnx::GraphProto& graph, std::map<std::string, std::string> names, const std::string& prefix) {
+  const auto own = [&](std::string* name) {
+    if (!name->empty()) *name = names[*name] = prefix + *name;
+  };
+  const auto renamed = [&](std::string* name) {
+    if (const auto found = names.find(*name); found != names.end()) *name = found->second;
+  };
+  graph.clear_value_info();
+  for (onnx::TensorProto& t : *graph.mutable_initializer()) own(t.mutable_name());
+  for (onnx::ValueInfoProto& in : *graph.mutable_input())
+    if (names.count(in.name()) && names[in.name()].starts_with(prefix))
+      renamed(in.mutable_name());  // the default of an input
+    else
+      own(in.mutable_name());
+  for (onnx::NodeProto& node : *graph.mutable_node()) {
+    for (std::string& name : *node.mutable_input()) renamed(&name);
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute())
+      if (attribute.has_g()) rename(*attribute.mutable_g(), names, prefix);
+    for (std::string& name : *node.mutable_output()) own(&name);
+  }
+  for (onnx::ValueInfoProto& out : *graph.mutable_output()) renamed(out.mutable_name());
+}
+
+void add_written(onnx::NodeProto& proto, const OnnxNode& node) {
+  onnx::NodeProto written;
+  DL_CHECK(written.ParseFromString(node.written), "attributes of " + node.type + " are damaged");
+  std::map<std::string, std::string> names;
+  for (size_t i = 0; i < node.captured.size(); ++i) names[node.captured[i]] = node.captured_here[i];
+  for (onnx::AttributeProto& attribute : *written.mutable_attribute()) {
+    if (attribute.has_g()) rename(*attribute.mutable_g(), names, node.prefix);
+    *proto.add_attribute() = std::move(attribute);
+  }
+}
+
 // The graph without its weights.
 onnx::GraphProto skeleton(const OnnxGraph& graph) {
   onnx::GraphProto proto;
@@ -65,6 +101,7 @@ onnx::GraphProto skeleton(const OnnxGraph& graph) {
       attribute.set_name(name);
       set(attribute, value);
     }
+    if (!node.written.empty()) add_written(n, node);
   }
   for (const GraphValue& value : graph.inputs) set(*proto.add_input(), value);
   for (const GraphValue& value : graph.outputs) set(*proto.add_output(), value);

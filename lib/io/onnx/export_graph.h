@@ -26,6 +26,12 @@ struct OnnxNode {
   NodeAttrs attrs;
   std::string scope;  // the layer it came from
   std::string name;
+  std::string written = {};  // further attributes: a serialised NodeProto
+  bool whole = false;        // no output is left out, whether it is read or not
+  // What subgraphs among the attributes read of this graph, their names for it and this graph's; all else in them is theirs, and gets
+  // `prefix` before its name.
+  Names captured = {}, captured_here = {};
+  std::string prefix = {};
 };
 
 struct Initializer {

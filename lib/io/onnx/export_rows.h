@@ -32,6 +32,7 @@ std::span<const Row> nn_rows();
 std::span<const Row> reduce_rows();
 std::span<const Row> recurrent_rows();
 std::span<const Row> indexing_rows();
+std::span<const Row> rows_as_written();  // nodes of an imported file
 
 // Joins: rows that take in what stands before them. True when the node has been written that way.
 bool emit_with_bias(Emitter& emitter, const Node& add, Value self);           // Conv, ConvTranspose, Gemm

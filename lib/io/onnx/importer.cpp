@@ -222,6 +222,7 @@ Tensor Importer::decode(const TensorProto& proto, const std::string& name, int32
 
 Var Importer::materialise(const OnnxValue& value) {
   if (value.var.valid()) return value.var;
+  if (value.written.valid()) return value.written;
   Graph& g = graph();
   if (value.initial) {
     const auto& [name, tensor] = *value.initial;
@@ -334,8 +335,9 @@ void Importer::import_node(const NodeProto& node, Scope& scope) {
       const auto opset = scope.opsets.find("");
       if (opset == scope.opsets.end()) throw FileError("the file does not say the version of its operator set");
       if (!row || opset->second < row->since) throw FileError("is not supported");
-      NodeCall call(*this, node, scope, std::move(inputs), opset->second);
+      NodeCall call(*this, node, scope, inputs, opset->second);
       outputs = call_operator(*row, call);
+      keep_as_written(node, scope, inputs, outputs);
     }
     for (const OnnxValue& o : outputs) check_size(o, "its result of ");
   } catch (UserError& e) {  // shapes that do not fit, in the words of the graph's operators

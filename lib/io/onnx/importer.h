@@ -60,6 +60,7 @@ struct OnnxValue {
   Var var;
   std::optional<Sizes> sizes;
   std::shared_ptr<const Initial> initial;
+  Var written;         // of sizes and constants that a node gave: what stands for them as operands, which keeps the node
   Var wide;            // of a half precision result: its float32 numbers before rounding
   int32_t narrow = 0;  // ONNX type, where the numbers are of one that DType has not (float8, int4): kept as float32, int8 or uint8
 };
@@ -134,6 +135,9 @@ class Importer {
   void import_node(const NodeProto& node, Scope& scope);
   OnnxValues call_function(const FunctionProto& function, const NodeProto& node, OnnxValues inputs, const Scope& scope);
   OnnxValues call_operator(const OpRow& row, NodeCall& call);
+  // Makes the outputs a composite (ops/composite.h), so that the node can be written again as it is.
+  void keep_as_written(const NodeProto& node, const Scope& scope, const OnnxValues& inputs, OnnxValues& outputs);
+  Var operand_as_written(const OnnxValue& value);
   void add_outputs();
   Shape input_shape(const std::string& name, size_t position, const void* type_proto);
   const Tensor* given_value(const std::string& name, size_t position) const;
