@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "data/class_names.h"
 #include "data/csv.h"
+#include "data/csv_spec.h"
 #include "data/number.h"
 #include "data/paths.h"
 #include "data/source.h"
@@ -22,158 +23,6 @@
 
 namespace dl {
 namespace {
-
-enum class Missing { kError, kDrop, kMean, kZero, kNan, kConstant };
-constexpr std::string_view kMissingNames[] = {"error", "drop", "mean", "zero", "nan"};
-
-// A column as the user names it: by header text or by number from 0.
-struct ColumnRef {
-  std::string name;
-  int64_t number = -1;  // >= 0: by number
-};
-
-struct FieldSpec {
-  std::string name;
-  bool target = false;
-  bool all_others = false;  // every column that no other field takes
-  std::vector<ColumnRef> columns;
-};
-
-struct OneHot {
-  ColumnRef column;
-  std::string key;                  // as written
-  std::vector<std::string> values;  // empty: learned from the training data
-  bool unknown_zeros = false;       // a value that is not listed gives zeros
-};
-
-struct CsvSpec {
-  std::vector<std::string> paths;
-  bool header = true;
-  char delimiter = ',';
-  int64_t skip_lines = 0;
-  std::vector<FieldSpec> fields;
-  std::vector<OneHot> one_hot;
-  ClassSpec classes;
-  Missing missing = Missing::kError;
-  float constant = 0;  // for kConstant
-  std::optional<Window> window;
-  std::optional<ColumnRef> time;
-  std::vector<IndexRange> excluded;  // seconds, both ends included
-  Dims shape;
-  double rescale = 1, offset = 0;
-};
-
-// ---- YAML ----------------------------------------------------------------------------------------------------------------
-
-std::optional<ColumnRef> read_column(const spec::Node& node, const std::string& path, spec::Problems& problems) {
-  if (node.is_string()) return ColumnRef{node.as_string(), -1};
-  if (node.kind() == spec::Kind::kInt && node.as_int() >= 0) return ColumnRef{"", node.as_int()};
-  problems.add(node.place(), path, "expected a column name or a column number from 0");
-  return {};
-}
-
-std::vector<ColumnRef> read_columns(const spec::Node& node, const std::string& path, spec::Problems& problems) {
-  std::vector<ColumnRef> columns;
-  if (!node.is_list()) {
-    if (const auto column = read_column(node, path, problems)) columns.push_back(*column);
-    return columns;
-  }
-  if (node.items().empty()) problems.add(node.place(), path, "an empty list; name at least one column");
-  for (const spec::Node& item : node.items())
-    if (const auto column = read_column(item, path, problems)) columns.push_back(*column);
-  return columns;
-}
-
-// `x: [..]` is one field "x"; `x: {left: [..], right: [..]}` are several.
-void read_fields(spec::Reader& columns, std::string_view key, bool target, std::vector<FieldSpec>& fields) {
-  const spec::Node* node = columns.get(key);
-  if (!node) return;
-  const std::string path = columns.path_of(key);
-  if (!node->is_map()) {
-    fields.push_back({std::string(key), target, false, read_columns(*node, path, columns.problems())});
-    return;
-  }
-  for (const auto& [name, child] : node->entries())
-    fields.push_back({name, target, false, read_columns(child, path + "." + name, columns.problems())});
-}
-
-Window read_window(const spec::Node& node, const std::string& path, spec::Problems& problems) {
-  spec::Reader reader(node, path, problems);
-  const spec::IntRange sizes{1, int64_t{1} << 31}, more{0, int64_t{1} << 31};
-  const Window window{reader.get_int("length", {}, sizes), reader.get_int("horizon", 1, more), reader.get_int("stride", 1, sizes),
-                      reader.get_int("gap", 0, more)};
-  reader.finish();
-  return window;
-}
-
-// [[from, to], ...]: windows with a row between the two are left out.
-void read_excluded(spec::Reader& reader, CsvSpec& csv) {
-  const spec::Node* node = reader.get("exclude");
-  if (!node) return;
-  const auto bad = [&] { reader.report("exclude", "expected a list of pairs of times, such as [[2014-02-07 14:55, 2014-02-09 14:05]]"); };
-  if (!csv.time) reader.report("exclude", "needs time:, the column that holds the times");
-  if (!csv.window) reader.report("exclude", "needs window:");
-  if (!node->is_list()) return bad();
-  for (const spec::Node& pair : node->items()) {
-    if (!pair.is_list() || pair.items().size() != 2 || !pair.items()[0].is_string() || !pair.items()[1].is_string()) return bad();
-    const auto from = parse_timestamp(pair.items()[0].as_string()), to = parse_timestamp(pair.items()[1].as_string());
-    if (!from || !to || *from > *to) return bad();
-    csv.excluded.push_back({*from, *to});
-  }
-}
-
-void read_one_hot(spec::Reader& reader, CsvSpec& csv) {
-  static constexpr std::string_view kUnknown[] = {"error", "zeros"};
-  const bool zeros = reader.get_choice("unknown", kUnknown, "error") == "zeros";
-  const spec::Node* node = reader.get("one_hot");
-  if (!node) return;
-  if (!node->is_map())
-    return reader.report("one_hot", "expected a map from column to its list of values or learn, such as {sex: [F, I, M], town: learn}");
-  spec::Reader map(*node, reader.path_of("one_hot"), reader.problems());
-  for (const auto& [key, child] : node->entries()) {
-    OneHot one{{key, -1}, key, {}, zeros};
-    if (!child.is_string() || child.as_string() != "learn") one.values = map.get_strings(key);
-    if (child.is_list() && child.items().empty()) map.report(key, "an empty list; give the values, or learn");
-    if (!csv.header && !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; }) && key.size() < 10)
-      one.column = {"", std::stoll(key)};
-    csv.one_hot.push_back(std::move(one));
-  }
-  if (csv.paths.size() == 1 && csv.paths[0] == "-" &&
-      std::any_of(csv.one_hot.begin(), csv.one_hot.end(), [](const OneHot& o) { return o.values.empty(); }))
-    reader.report("one_hot", "learn reads the data twice, which standard input does not allow; list the values");
-}
-
-void read_missing(spec::Reader& reader, CsvSpec& csv) {
-  const spec::Node* node = reader.has("missing") ? reader.get("missing") : nullptr;
-  if (node && node->is_number()) {
-    csv.missing = Missing::kConstant;
-    csv.constant = static_cast<float>(reader.get_float("missing", {}, {-3e38, 3e38}));
-    return;
-  }
-  const std::string missing = reader.get_choice("missing", kMissingNames, "error");
-  csv.missing = static_cast<Missing>(std::find(std::begin(kMissingNames), std::end(kMissingNames), missing) - std::begin(kMissingNames));
-}
-
-void check(spec::Reader& reader, const CsvSpec& csv) {
-  std::vector<std::string> names;
-  int64_t targets = 0;
-  bool by_name = false;
-  for (const FieldSpec& field : csv.fields) {
-    if (std::find(names.begin(), names.end(), field.name) != names.end())
-      reader.report("columns", fmt::format("two fields are named '{}'", field.name));
-    names.push_back(field.name);
-    if (field.target) targets += static_cast<int64_t>(field.columns.size());
-    for (const ColumnRef& column : field.columns) by_name = by_name || column.number < 0;
-  }
-  if (by_name && !csv.header) reader.report("columns", "columns are named, but header: false; give their numbers from 0");
-  if (csv.classes.given && targets != 1) reader.report("classes", fmt::format("needs exactly one target column, found {}", targets));
-  if (csv.window && csv.classes.given) reader.report("classes", "cannot be combined with window:");
-  if (csv.window && csv.missing == Missing::kDrop)
-    reader.report("missing", "drop would tear holes into the series of window:; use error, mean, zero, nan or a number");
-  if (csv.window && csv.window->horizon == 0 && targets > 0) reader.report("window", "horizon: 0 has no target; leave y out");
-}
-
-// ---- Reading -------------------------------------------------------------------------------------------------------------
 
 bool is_missing(const CsvCell& cell) {
   static constexpr std::string_view kWords[] = {"", "nan", "na", "n/a", "null", "none", "?"};
@@ -225,7 +74,7 @@ class CsvTable {
         inputs_only_(options.inputs_only),
         rows_(std::make_shared<StoredRows>()),
         times_(csv.time ? std::make_shared<Spill>(kTimesInMemory) : nullptr) {
-    for (const FieldSpec& field : csv.fields)
+    for (const CsvField& field : csv.fields)
       if (!inputs_only_ || !field.target) fields_.push_back(&field);
   }
 
@@ -282,7 +131,7 @@ class CsvTable {
   }
 
   // The distinct values of the one-hot columns that are to be learned, sorted by bytes; reads all files once for it.
-  void learn_one_hot(const std::vector<std::pair<size_t, const OneHot*>>& wanted) {
+  void learn_one_hot(const std::vector<std::pair<size_t, const CsvOneHot*>>& wanted) {
     std::vector<std::set<std::string, std::less<>>> found(wanted.size());
     for (const std::string& path : paths_) {
       OpenCsv file(csv_, path);
@@ -303,8 +152,8 @@ class CsvTable {
 
   // The values of each one-hot column: listed, those of the training part, or learned here.
   void choose_one_hot() {
-    std::vector<std::pair<size_t, const OneHot*>> wanted;
-    for (const OneHot& one : csv_.one_hot) {
+    std::vector<std::pair<size_t, const CsvOneHot*>> wanted;
+    for (const CsvOneHot& one : csv_.one_hot) {
       const size_t column = find_column(one.column);
       one_hot_[column] = &one;
       values_of_[&one] = one.values;
@@ -317,12 +166,12 @@ class CsvTable {
     if (!wanted.empty()) learn_one_hot(wanted);
   }
 
-  bool has_column(const ColumnRef& ref) const {
+  bool has_column(const CsvColumn& ref) const {
     return ref.number >= 0 ? static_cast<size_t>(ref.number) < width_
                            : std::find(header_.begin(), header_.end(), ref.name) != header_.end();
   }
 
-  size_t find_column(const ColumnRef& ref) const {
+  size_t find_column(const CsvColumn& ref) const {
     if (ref.number >= 0) {
       if (static_cast<size_t>(ref.number) < width_) return static_cast<size_t>(ref.number);
       throw FileError(fmt::format("{}: no column {}; the columns are 0 to {}", name(), ref.number, width_ - 1));
@@ -346,17 +195,17 @@ class CsvTable {
       time_column_ = find_column(*csv_.time);
       taken[*time_column_] = true;
     }
-    for (const FieldSpec* field : fields_) {
+    for (const CsvField* field : fields_) {
       std::vector<Cell> cells;
-      for (const ColumnRef& ref : field->columns) {
+      for (const CsvColumn& ref : field->columns) {
         cells.push_back({find_column(ref)});
         taken[cells.back().column] = true;
       }
       plan_.push_back(std::move(cells));
     }
     if (inputs_only_)  // a target column that is there is not an input
-      for (const FieldSpec& field : csv_.fields)
-        for (const ColumnRef& ref : field.columns)
+      for (const CsvField& field : csv_.fields)
+        for (const CsvColumn& ref : field.columns)
           if (field.target && has_column(ref)) taken[find_column(ref)] = true;
     for (size_t f = 0; f < plan_.size(); ++f) {
       if (fields_[f]->all_others)
@@ -442,7 +291,7 @@ class CsvTable {
     const CsvCell& text = cells[cell.column];
     if (f == class_field_) {
       if (!classes_->knows(text.text) && is_missing(text)) {  // a class may be called "?" or "none"
-        if (csv_.missing == Missing::kDrop) return false;
+        if (csv_.missing == CsvMissing::kDrop) return false;
         reader().fail(text.line, cell.column, "missing class; missing: drop leaves such rows out");
       }
       const std::optional<int32_t> number = classes_->number(text.text);
@@ -452,24 +301,24 @@ class CsvTable {
       const std::vector<std::string>& values = *cell.one_hot;
       const auto found = std::find(values.begin(), values.end(), text.text);
       if (found == values.end()) {
-        if (is_missing(text) && csv_.missing == Missing::kDrop) return false;
+        if (is_missing(text) && csv_.missing == CsvMissing::kDrop) return false;
         const std::vector<std::string_view> known(values.begin(), values.end());
-        if (is_missing(text) ? csv_.missing != Missing::kZero && !cell.unknown_zeros : !cell.unknown_zeros)
+        if (is_missing(text) ? csv_.missing != CsvMissing::kZero && !cell.unknown_zeros : !cell.unknown_zeros)
           reader().fail(text.line, cell.column,
                         fmt::format("'{}' is not in the column's one_hot list{}; unknown: zeros allows others", excerpt(text.text),
                                     spec::suggestion(text.text, known)));
       }
       for (auto v = values.begin(); v != values.end(); ++v) row_.push_back(v == found ? 1.0f : 0.0f);
     } else if (is_missing(text)) {
-      if (csv_.missing == Missing::kDrop) return false;
-      if (csv_.missing == Missing::kError || (csv_.missing == Missing::kMean && fields_[f]->target && !csv_.window))
+      if (csv_.missing == CsvMissing::kDrop) return false;
+      if (csv_.missing == CsvMissing::kError || (csv_.missing == CsvMissing::kMean && fields_[f]->target && !csv_.window))
         reader().fail(text.line, cell.column,
                       text.text.empty()
                           ? "missing value; say missing: drop, mean, zero, nan or a number"
                           : fmt::format("missing value '{}'; say missing: drop, mean, zero, nan or a number", excerpt(text.text)));
-      row_.push_back(csv_.missing == Missing::kZero       ? 0.0f
-                     : csv_.missing == Missing::kConstant ? csv_.constant
-                                                          : std::numeric_limits<float>::quiet_NaN());
+      row_.push_back(csv_.missing == CsvMissing::kZero       ? 0.0f
+                     : csv_.missing == CsvMissing::kConstant ? csv_.constant
+                                                             : std::numeric_limits<float>::quiet_NaN());
     } else {
       row_.push_back(number(cells, cell.column));
     }
@@ -481,7 +330,7 @@ class CsvTable {
     rows_->spill.finish();
     OpenedSource opened;
     for (size_t f = 0; f < plan_.size(); ++f) {
-      const FieldSpec& spec = *fields_[f];
+      const CsvField& spec = *fields_[f];
       StoredColumn column;
       if (f == class_field_) {
         column.renumber = classes_->sort();
@@ -498,7 +347,7 @@ class CsvTable {
         column.offset = csv_.offset;
         apply_shape(column.field, csv_.shape, describe_paths(paths_));
       }
-      if (csv_.missing == Missing::kMean) opened.impute.push_back(spec.name);
+      if (csv_.missing == CsvMissing::kMean) opened.impute.push_back(spec.name);
       rows_->columns.push_back(std::move(column));
     }
     if (csv_.window)
@@ -544,11 +393,11 @@ class CsvTable {
   std::optional<OpenCsv> file_;  // being read
   const std::vector<Field>* training_;
   bool inputs_only_;
-  std::vector<const FieldSpec*> fields_;
+  std::vector<const CsvField*> fields_;
   size_t width_ = 0;
   std::vector<std::string> header_;
-  std::map<size_t, const OneHot*> one_hot_;  // by column
-  std::map<const OneHot*, std::vector<std::string>> values_of_;
+  std::map<size_t, const CsvOneHot*> one_hot_;  // by column
+  std::map<const CsvOneHot*, std::vector<std::string>> values_of_;
   std::vector<std::vector<Cell>> plan_;  // per field
   std::vector<int64_t> elements_;        // per field and row
   std::optional<size_t> class_field_, time_column_;
@@ -572,46 +421,7 @@ class CsvSource : public Source {
 };
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
-  CsvSpec csv;
-  csv.paths = read_paths(reader, "path", base_dir);
-  csv.header = reader.get_bool("header", true);
-  csv.skip_lines = reader.get_int("skip_lines", 0, {0, 1'000'000});
-  const std::string delimiter = reader.get_string("delimiter", ",");
-  if (delimiter.size() != 1 || delimiter == "\"" || delimiter == "\n" || delimiter == "\r")
-    reader.report("delimiter", "expected one character other than a quote or a line break");
-  else
-    csv.delimiter = delimiter[0];
-  if (const spec::Node* columns = reader.get("columns")) {
-    spec::Reader inner(*columns, reader.path_of("columns"), reader.problems());
-    read_fields(inner, "x", false, csv.fields);
-    read_fields(inner, "y", true, csv.fields);
-    inner.finish();
-  }
-  if (std::none_of(csv.fields.begin(), csv.fields.end(), [](const FieldSpec& f) { return !f.target; }))
-    csv.fields.insert(csv.fields.begin(), {"x", false, true, {}});
-  csv.classes = read_classes(reader, "classes");
-  read_one_hot(reader, csv);
-  read_missing(reader, csv);
-  if (const spec::Node* window = reader.get("window")) {
-    csv.window = read_window(*window, reader.path_of("window"), reader.problems());
-    // A series predicts itself unless told otherwise.
-    if (csv.window->horizon > 0 && csv.fields.size() == 1 && !csv.fields[0].target) {
-      FieldSpec target = csv.fields[0];
-      target.name = std::string("y");
-      target.target = true;
-      csv.fields.push_back(target);
-    }
-  }
-  if (const spec::Node* time = reader.get("time")) {
-    csv.time = read_column(*time, reader.path_of("time"), reader.problems());
-    if (!csv.window) reader.report("time", "needs window:; it says when the rows of a series were");
-  }
-  read_excluded(reader, csv);
-  csv.shape = read_shape(reader, "shape");
-  csv.rescale = read_scale(reader, "rescale", 1);
-  csv.offset = read_scale(reader, "offset", 0);
-  check(reader, csv);
-  return std::make_shared<CsvSource>(std::move(csv));
+  return std::make_shared<CsvSource>(read_csv_spec(reader, base_dir));
 }
 
 }  // namespace
