@@ -66,12 +66,12 @@ BAD = {
 
 class Hostile(CliTest):
     def limited(self, *arguments):
-        """Within 1 GB of address space for data and 30 s (4 s of the processor)."""
+        """Within 1 GB of address space for data and 120 s on a busy machine (4 s of the processor)."""
         def limit():
             resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
         begin = time.monotonic()
         result = self.run_dltool(*arguments, preexec_fn=limit)
-        self.assertLess(time.monotonic() - begin, 30, result)
+        self.assertLess(time.monotonic() - begin, 120, result)
         return result
 
     def copy(self, name):

@@ -79,7 +79,7 @@ Keras1File keras1_file(const std::string& path, Hdf5File& file, const std::strin
       if (const Hdf5Dataset* dataset = file.dataset(group + "/" + weight)) arrays.emplace(weight, dataset->dims);
     }
   }
-  told.theano = !arrays.empty() && !tensorflow;
+  told.theano = !tensorflow;  // also where there are no weights to tell: what Theano computes otherwise is refused then
   told.arrays = [arrays = std::move(arrays)](const std::string& layer) {
     std::vector<Dims> dims;
     for (auto it = arrays.lower_bound(layer + "_"); it != arrays.end() && it->first.starts_with(layer + "_"); ++it)

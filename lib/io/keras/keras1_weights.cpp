@@ -197,7 +197,9 @@ std::string pooling_difference(const Node& config, bool one_axis, const std::vec
       return std::max<int64_t>(((size + stride - 1) / stride - 1) * stride + pool - size, 0) / 2;
     };
     const bool same = sizes[i] > 0 ? theano == tensorflow(sizes[i]) : stride == 1 && theano == (pool - 1) / 2;
-    if (!same) return "has border_mode 'same' of Theano, whose windows lie otherwise than those of later versions of Keras";
+    if (!same)
+      return "has border_mode 'same' of Theano, whose windows lie otherwise than those of later versions of Keras (a file without weights "
+             "does not say whether Theano or TensorFlow ran)";
   }
   return "";
 }
