@@ -158,10 +158,6 @@ class Networks(unittest.TestCase):
                     if not torch_models.export(model, inputs, self.source, opset, open_batch):
                         continue
                     exported += 1
-                    if (name, opset, open_batch) in UNREAD:
-                        done = subprocess.run([DLTOOL, "convert", self.source, self.target], capture_output=True, text=True, timeout=120)
-                        self.assertEqual((done.returncode, UNREAD[name, opset, open_batch] in done.stderr), (3, True), done.stderr)
-                        continue
                     self.convert("--opset", str(max(opset, OLDEST)))
                     self.assertEqual(differences(self.source, self.target), TORCH_DIFFERENT.get((name, opset), ""))
                     for before, after in zip(*self.run_both([x.numpy() for x in inputs])):
@@ -196,8 +192,6 @@ class Networks(unittest.TestCase):
 
 # Torch wraps a Squeeze of opset 11 in an If; nodes of branches are not brought to a later operator set.
 TORCH_DIFFERENT = {("norms", 11): "-1Equal -1Gather -1If -1Shape | +1Squeeze"}
-# Its shapes are computed from the batch in a way that needs its number.
-UNREAD = {("transformer", 17, True): "the shape depends on the values or sizes of the inputs 'x0'"}
 
 RUN = """
 model: source.onnx
