@@ -7,12 +7,11 @@
 #include <optional>
 
 #include "graph/op_def.h"
+#include "io/raise/terms.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
 namespace {
-
-using Ints = std::vector<int64_t>;
 
 constexpr double kSame = 1e-6;  // of numbers that went through float32 in a file
 

@@ -9,6 +9,7 @@
 
 #include "graph/op_def.h"
 #include "io/raise/rules.h"
+#include "io/raise/terms.h"
 #include "layers/array_node.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
@@ -17,7 +18,6 @@ namespace dl::raise {
 namespace {
 
 using SpecNode = spec::Node;
-using Ints = std::vector<int64_t>;
 
 // One operator as text over x0, x1, ... and the arrays c0, c1, ...
 class Expression {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "io/raise/rules.h"
+#include "io/raise/terms.h"
 #include "io/raise/windows.h"
 #include "ops/ops.h"
 
@@ -9,7 +10,6 @@ namespace dl::raise {
 namespace {
 
 using SpecNode = spec::Node;
-using Ints = std::vector<int64_t>;
 
 // The value itself, or what a bias is added to.
 struct Biased {
@@ -28,10 +28,6 @@ Ints first_sizes(const Shape& shape, size_t n) {
   Ints sizes;
   for (size_t i = 0; i < n; ++i) sizes.push_back(shape[i].value());
   return sizes;
-}
-
-bool all_zero(const Ints& values) {
-  return std::all_of(values.begin(), values.end(), [](int64_t v) { return v == 0; });
 }
 
 }  // namespace

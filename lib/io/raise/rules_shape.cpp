@@ -2,17 +2,13 @@
 #include <algorithm>
 
 #include "io/raise/rules.h"
+#include "io/raise/terms.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
 namespace {
 
 using SpecNode = spec::Node;
-using Ints = std::vector<int64_t>;
-
-bool all_zero(const Ints& values) {
-  return std::all_of(values.begin(), values.end(), [](int64_t v) { return v == 0; });
-}
 
 // [[before, after], ...] of the axes between batch and channels; nullopt where another axis is touched or a size is not known.
 std::optional<SpecNode> border(const Shape& before, const Shape& after) {

@@ -8,6 +8,7 @@
 
 #include "graph/op_def.h"
 #include "io/raise/cuts.h"
+#include "io/raise/terms.h"
 #include "io/raise/transposes.h"
 #include "io/raise/windows.h"
 #include "ops/builders.h"
@@ -16,19 +17,6 @@
 
 namespace dl::raise {
 namespace {
-
-using Ints = std::vector<int64_t>;
-using Replacement = std::optional<Var>;
-
-const Node& node_of(Var v) { return v.graph->node(v.value); }
-Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs.at(i)}; }
-
-std::optional<double> constant_of(Var v) {
-  const Node& node = node_of(v);
-  if (node.op != &op_constant) return std::nullopt;
-  const Tensor& value = node.attrs.tensor("value");
-  return value.size() == 1 ? std::optional(value.at(0)) : std::nullopt;
-}
 
 // ---- channels last
 

@@ -4,13 +4,12 @@
 #include <numeric>
 
 #include "graph/op_def.h"
+#include "io/raise/terms.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
 namespace {
-
-using Ints = std::vector<int64_t>;
 
 Ints inverse(const Ints& perm) {
   Ints result(perm.size());

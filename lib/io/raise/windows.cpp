@@ -5,21 +5,12 @@
 #include <numeric>
 
 #include "graph/op_def.h"
+#include "io/raise/terms.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
 
 namespace dl::raise {
 namespace {
-
-using Ints = std::vector<int64_t>;
-using Replacement = std::optional<Var>;
-
-const Node& node_of(Var v) { return v.graph->node(v.value); }
-Var operand(Var v, size_t i) { return {v.graph, node_of(v).inputs.at(i)}; }
-
-bool all_zero(const Ints& values) {
-  return std::all_of(values.begin(), values.end(), [](int64_t p) { return p == 0; });
-}
 
 // ---- pads
 
