@@ -1,7 +1,6 @@
 // A checkpoint. The checksum at its start would stop every mutation, so the input is sealed first, with the index where the input says or
 // else where its first 8 bytes say.
 // What is read must be written and read back the same.
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -13,20 +12,9 @@
 #include "base/error.h"
 #include "ckpt/checkpoint.h"
 #include "ckpt/seal.h"
+#include "fuzz/memory_file.h"
 
 namespace {
-
-// A file in memory, under a name that can be opened.
-struct MemoryFile {
-  explicit MemoryFile(const std::string& bytes) : fd(::memfd_create("fuzz", MFD_CLOEXEC)) {
-    if (fd < 0 || ::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) __builtin_trap();
-  }
-  ~MemoryFile() { ::close(fd); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd); }
-  int fd;
-};
 
 bool same(const dl::Checkpoint& a, const dl::Checkpoint& b) {
   if (a.spec != b.spec || a.state != b.state || a.facts != b.facts || a.parameters.size() != b.parameters.size()) return false;
@@ -53,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     bytes.replace(0, dl::kSealBytes, dl::make_seal(size, index, crc));
   }
   try {
-    const MemoryFile file(bytes);
+    const dl::fuzz::MemoryFile file(bytes.data(), bytes.size());
     const dl::Checkpoint checkpoint = dl::read_checkpoint(file.path());
     const std::string again = "/dev/shm/dltool-fuzz-" + std::to_string(::getpid());
     dl::write_checkpoint(again, checkpoint);
