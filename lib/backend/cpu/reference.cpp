@@ -41,6 +41,7 @@ std::span<const KernelRow> reference_rows() {
     append_reference_reduce(all);
     append_reference_conv(all);
     append_reference_pool(all);
+    append_reference_ctc(all);
     return all;
   }();
   return rows;
