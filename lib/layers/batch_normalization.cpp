@@ -34,14 +34,13 @@ std::pair<Var, Var> masked_moments(Var x, Var mask, int64_t axis) {
 
 Var weight_or(LayerContext& context, const char* flag, const char* name, Dim channels, double value, DType dtype) {
   if (!context.config().flag(flag)) return full(context.graph(), {dtype, {channels}}, value);
-  WeightSpec spec{name, {channels}, make_initializer(context.config().node(std::string(name) + "_initializer"))};
-  spec.regularizer = context.config().node(std::string(name) + "_regularizer");
+  WeightSpec spec = context.weight_spec(name, {channels});
   spec.autocast = false;
   return context.add_weight(std::move(spec));
 }
 
 Var statistic(LayerContext& context, const char* name, Dim channels) {
-  WeightSpec spec{name, {channels}, make_initializer(context.config().node(std::string(name) + "_initializer"))};
+  WeightSpec spec = context.weight_spec(name, {channels});
   spec.trainable = false;
   spec.autocast = false;
   return context.add_weight(std::move(spec));
@@ -89,7 +88,7 @@ const LayerDef layer_batch_normalization = {
              bool_key("center", true), bool_key("scale", true), initializer_key("beta_initializer", "zeros"),
              initializer_key("gamma_initializer", "ones"), initializer_key("moving_mean_initializer", "zeros"),
              initializer_key("moving_variance_initializer", "ones"), regularizer_key("beta_regularizer"),
-             regularizer_key("gamma_regularizer"), unsupported_key("beta_constraint"), unsupported_key("gamma_constraint"),
+             regularizer_key("gamma_regularizer"), constraint_key("beta_constraint"), constraint_key("gamma_constraint"),
              unsupported_key("renorm", spec::Node::boolean(false)), unsupported_key("renorm_clipping"), ignored_key("renorm_momentum"),
              unsupported_key("synchronized", spec::Node::boolean(false))},
     .build = build,

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "layers/activations.h"
+#include "layers/constraints.h"
 #include "layers/initializers.h"
 #include "layers/regularizers.h"
 
@@ -53,6 +54,7 @@ ConfigKey initializer_key(const std::string& name, const char* fallback) {
   return {.name = name, .kind = KeyKind::kInitializer, .fallback = spec::Node::string(fallback)};
 }
 ConfigKey regularizer_key(const std::string& name) { return {.name = name, .kind = KeyKind::kRegularizer}; }
+ConfigKey constraint_key(const std::string& name) { return {.name = name, .kind = KeyKind::kConstraint}; }
 ConfigKey seed_key() { return {.name = "seed", .kind = KeyKind::kInt}; }
 ConfigKey data_format_key() { return choice_key("data_format", {"channels_last", "channels_first"}, "channels_last"); }
 ConfigKey any_key(const std::string& name, spec::Node fallback, bool required) {
@@ -192,6 +194,7 @@ spec::Node read_key(spec::Reader& reader, const ConfigKey& key) {
     reader.report(key.name, "is missing: " + describe(key));
     return {};
   }
+  if (given && given->is_null() && key.nullable) return {};
   const spec::Node& value = absent ? key.fallback : *given;
   if (!given && key.kind != KeyKind::kUnsupported && key.kind != KeyKind::kIgnored) reader.problems().note_default(path, value);
   switch (key.kind) {
@@ -199,6 +202,8 @@ spec::Node read_key(spec::Reader& reader, const ConfigKey& key) {
       return read_initializer(value, path, reader.problems());
     case KeyKind::kRegularizer:
       return value.is_null() ? spec::Node() : read_regularizer(value, path, reader.problems());
+    case KeyKind::kConstraint:
+      return value.is_null() ? spec::Node() : read_constraint(value, path, reader.problems());
     case KeyKind::kUnsupported:
       if (absent || value == key.fallback) return key.fallback;
       reader.report(key.name, "is not supported yet; leave it out");

@@ -28,6 +28,7 @@ enum class KeyKind {
   kActivation,   // name of an activation function; null becomes "linear"
   kInitializer,  // becomes {class_name, config} with every key
   kRegularizer,  // null, or {class_name, config} with every key
+  kConstraint,   // the same
   kLayer,        // a layer as in `layers:`; kept as written, read by the layer's `check`
   kAny,          // kept as written; the layer's `check` normalises it
   kUnsupported,  // a key of Keras that has to keep its default; anything else is an error, never ignored
@@ -42,6 +43,7 @@ struct ConfigKey {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   bool max_open = false;  // max itself is not allowed
+  bool nullable = false;  // null stays null where the default is a value
   size_t rank = 0;
   std::vector<std::string_view> choices = {};
 };
@@ -59,6 +61,7 @@ ConfigKey floats_key(const std::string& name, spec::Node fallback = {}, bool req
 ConfigKey activation_key(const std::string& name, const char* fallback);
 ConfigKey initializer_key(const std::string& name, const char* fallback);
 ConfigKey regularizer_key(const std::string& name);
+ConfigKey constraint_key(const std::string& name);
 ConfigKey seed_key();
 ConfigKey data_format_key();
 ConfigKey any_key(const std::string& name, spec::Node fallback = {}, bool required = false);

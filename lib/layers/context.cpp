@@ -87,6 +87,7 @@ Var LayerContext::register_weight(Weight weight, WeightSpec spec) {
   weight.layer = owner_;
   weight.parameter.trainable = spec.trainable && layer_.trainable;
   weight.parameter.initializer = std::move(spec.initializer);
+  weight.constraint = std::move(spec.constraint);
   const bool trainable = weight.parameter.trainable;
   const size_t index = registry_.add(graph_, std::move(weight), {spec.dtype.value_or(variable_dtype()), std::move(spec.shape)});
   const Var value{&graph_, registry_.weights()[index].parameter.value};
@@ -95,11 +96,16 @@ Var LayerContext::register_weight(Weight weight, WeightSpec spec) {
   return spec.autocast ? to_compute(value) : value;
 }
 
-Var LayerContext::add_weight(const std::string& name, Shape shape, const std::string& key) {
+WeightSpec LayerContext::weight_spec(const std::string& name, Shape shape, const std::string& key) const {
   const std::string prefix = key.empty() ? name : key;
   WeightSpec spec{name, std::move(shape), make_initializer(config().node(prefix + "_initializer"))};
   if (config().has(prefix + "_regularizer")) spec.regularizer = config().node(prefix + "_regularizer");
-  return add_weight(std::move(spec));
+  if (config().has(prefix + "_constraint")) spec.constraint = config().node(prefix + "_constraint");
+  return spec;
+}
+
+Var LayerContext::add_weight(const std::string& name, Shape shape, const std::string& key) {
+  return add_weight(weight_spec(name, std::move(shape), key));
 }
 
 Var LayerContext::latest(const std::string& name, Var weight) const {

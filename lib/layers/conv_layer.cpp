@@ -20,8 +20,8 @@ std::vector<ConfigKey> conv_output_keys(const std::string& kernel) {
           regularizer_key(kernel + "_regularizer"),
           regularizer_key("bias_regularizer"),
           regularizer_key("activity_regularizer"),
-          unsupported_key(kernel + "_constraint"),
-          unsupported_key("bias_constraint")};
+          constraint_key(kernel + "_constraint"),
+          constraint_key("bias_constraint")};
 }
 
 std::vector<ConfigKey> conv_keys(size_t spatial, std::vector<std::string_view> paddings) {

@@ -11,7 +11,7 @@ const LayerDef layer_dense = {
     .keys = {int_key("units", 1), activation_key("activation", "linear"), bool_key("use_bias", true),
              initializer_key("kernel_initializer", "glorot_uniform"), initializer_key("bias_initializer", "zeros"),
              regularizer_key("kernel_regularizer"), regularizer_key("bias_regularizer"), regularizer_key("activity_regularizer"),
-             unsupported_key("kernel_constraint"), unsupported_key("bias_constraint"), unsupported_key("lora_rank"),
+             constraint_key("kernel_constraint"), constraint_key("bias_constraint"), unsupported_key("lora_rank"),
              unsupported_key("lora_alpha"), unsupported_key("quantization_config")},
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Config& config = context.config();

@@ -51,7 +51,7 @@ std::vector<MaskedVar> build_depthwise_conv(LayerContext& context, std::span<con
 
 std::vector<ConfigKey> separable_conv_keys(size_t spatial) {
   return join_keys({int_key("filters", 1), initializer_key("pointwise_initializer", "glorot_uniform"),
-                    regularizer_key("pointwise_regularizer"), unsupported_key("pointwise_constraint")},
+                    regularizer_key("pointwise_regularizer"), constraint_key("pointwise_constraint")},
                    depthwise_conv_keys(spatial));
 }
 

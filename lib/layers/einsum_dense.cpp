@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "layers/activations.h"
 #include "layers/einsum.h"
-#include "layers/initializers.h"
 #include "layers/layer.h"
 #include "ops/builders.h"
 
@@ -118,8 +117,7 @@ Var add_kernel(LayerContext& context, const Equation& e, Var x, const Shape& res
     (out != std::string::npos ? output_axes : input_axes).push_back(static_cast<int64_t>(i));
     shape.push_back(out != std::string::npos ? result[out] : x.shape()[e.input.find(e.kernel[i])]);
   }
-  const Config& config = context.config();
-  WeightSpec kernel{"kernel", shape, make_initializer(config.node("kernel_initializer")), config.node("kernel_regularizer")};
+  WeightSpec kernel = context.weight_spec("kernel", shape);
   if (!kernel.initializer.config.has("input_axes") || !kernel.initializer.config.has("output_axes")) {
     kernel.initializer.config.set("input_axes", input_axes);
     kernel.initializer.config.set("output_axes", output_axes);
@@ -159,8 +157,8 @@ const LayerDef layer_einsum_dense = {
              regularizer_key("kernel_regularizer"),
              regularizer_key("bias_regularizer"),
              regularizer_key("activity_regularizer"),
-             unsupported_key("kernel_constraint"),
-             unsupported_key("bias_constraint"),
+             constraint_key("kernel_constraint"),
+             constraint_key("bias_constraint"),
              unsupported_key("lora_rank"),
              unsupported_key("lora_alpha"),
              unsupported_key("gptq_unpacked_column_size"),

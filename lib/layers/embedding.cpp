@@ -8,7 +8,7 @@ const LayerDef layer_embedding = {
     .summary = "A row of a table for each integer; with mask_zero, 0 is padding that later layers skip.",
     .masking = Masking::kOwn,
     .keys = {int_key("input_dim", 1), int_key("output_dim", 1), initializer_key("embeddings_initializer", "uniform"),
-             regularizer_key("embeddings_regularizer"), regularizer_key("activity_regularizer"), unsupported_key("embeddings_constraint"),
+             regularizer_key("embeddings_regularizer"), regularizer_key("activity_regularizer"), constraint_key("embeddings_constraint"),
              bool_key("mask_zero", false), unsupported_key("weights"), unsupported_key("lora_rank"), unsupported_key("lora_alpha"),
              unsupported_key("quantization_config"), ignored_key("input_length")},
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {

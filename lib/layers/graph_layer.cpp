@@ -17,7 +17,7 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
     // Weights follow the precision of the run where they are float32, its default; other types mean something.
-    WeightSpec spec{p.name, type.shape, p.initializer, {}, p.trainable};
+    WeightSpec spec{.name = p.name, .shape = type.shape, .initializer = p.initializer, .trainable = p.trainable};
     spec.autocast = type.dtype == DType::kFloat32;
     if (type.dtype != DType::kFloat32) spec.dtype = type.dtype;
     moved[p.value] = context.add_named_weight(std::move(spec)).value;

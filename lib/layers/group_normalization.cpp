@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "layers/initializers.h"
 #include "layers/layer.h"
 #include "ops/builders.h"
 
@@ -11,8 +10,7 @@ namespace {
 // gamma or beta, in a shape that broadcasts against the grouped x; invalid without.
 Var affine(LayerContext& context, const char* flag, const char* name, Dim channels, const Shape& broadcast) {
   if (!context.config().flag(flag)) return {};
-  WeightSpec spec{name, {channels}, make_initializer(context.config().node(std::string(name) + "_initializer"))};
-  spec.regularizer = context.config().node(std::string(name) + "_regularizer");
+  WeightSpec spec = context.weight_spec(name, {channels});
   spec.autocast = false;
   return reshape(context.add_weight(std::move(spec)), broadcast);
 }
@@ -56,7 +54,7 @@ const LayerDef layer_group_normalization = {
     .keys = {int_key("groups", spec::Node::integer(32), -1), int_key("axis", spec::Node::integer(-1), -64), float_key("epsilon", 1e-3, 0),
              bool_key("center", true), bool_key("scale", true), initializer_key("beta_initializer", "zeros"),
              initializer_key("gamma_initializer", "ones"), regularizer_key("beta_regularizer"), regularizer_key("gamma_regularizer"),
-             unsupported_key("beta_constraint"), unsupported_key("gamma_constraint")},
+             constraint_key("beta_constraint"), constraint_key("gamma_constraint")},
     .check =
         [](Layer& layer, spec::Reader& reader) {
           if (layer.config.integer("groups") == 0) reader.report("groups", "is 0, must be positive, or -1 for one group per channel");

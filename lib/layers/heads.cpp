@@ -1,6 +1,5 @@
 #include "layers/heads.h"
 
-#include "layers/initializers.h"
 #include "layers/noise.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
@@ -31,8 +30,8 @@ std::vector<ConfigKey> head_keys() {
           regularizer_key("kernel_regularizer"),
           regularizer_key("bias_regularizer"),
           regularizer_key("activity_regularizer"),
-          unsupported_key("kernel_constraint"),
-          unsupported_key("bias_constraint"),
+          constraint_key("kernel_constraint"),
+          constraint_key("bias_constraint"),
           bool_key("use_gate", false),
           seed_key(),
           bool_key("use_causal_mask", false),
@@ -43,7 +42,7 @@ Var project(LayerContext& context, const char* name, const char* object, Var x, 
   const Config& config = context.config();
   const LayerContext::SubLayer sub(context, name, object);
   const Shape in_sizes(shape.begin(), shape.begin() + in_axes), out_sizes(shape.begin() + in_axes, shape.end());
-  WeightSpec kernel{"kernel", shape, make_initializer(config.node("kernel_initializer")), config.node("kernel_regularizer")};
+  WeightSpec kernel = context.weight_spec("kernel", shape);
   std::vector<int64_t> input_axes, output_axes;
   for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i) (i < in_axes ? input_axes : output_axes).push_back(i);
   if (!kernel.initializer.config.has("input_axes")) {
@@ -55,8 +54,7 @@ Var project(LayerContext& context, const char* name, const char* object, Var x, 
   flat.push_back(in);
   Var y = matmul(reshape(x, flat), reshape(context.add_weight(std::move(kernel)), {in, units}));
   if (config.flag("use_bias")) {
-    WeightSpec bias{"bias", out_sizes, make_initializer(config.node("bias_initializer")), config.node("bias_regularizer")};
-    y = y + reshape(context.add_weight(std::move(bias)), {units});
+    y = y + reshape(context.add_weight("bias", out_sizes), {units});
   }
   lead.insert(lead.end(), out_sizes.begin(), out_sizes.end());
   return reshape(y, lead);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "base/error.h"
@@ -14,7 +15,7 @@ namespace dl {
 
 namespace {
 
-enum class Family { kConstant, kNormal, kTruncatedNormal, kUniform, kScaling, kOrthogonal, kIdentity };
+enum class Family { kConstant, kNormal, kTruncatedNormal, kUniform, kScaling, kOrthogonal, kIdentity, kStft };
 
 struct Row {
   const char* class_name;
@@ -41,6 +42,7 @@ constexpr Row kRows[] = {
     {"LecunNormal", "lecun_normal", Family::kScaling, 1, "fan_in", "truncated_normal"},
     {"Orthogonal", "orthogonal", Family::kOrthogonal},
     {"Identity", "identity", Family::kIdentity},
+    {"STFT", "stft", Family::kStft},
 };
 
 // Other names that Keras accepts.
@@ -49,7 +51,51 @@ constexpr std::pair<const char*, const char*> kAliases[] = {{"zero", "Zeros"},
                                                             {"normal", "RandomNormal"},
                                                             {"uniform", "RandomUniform"},
                                                             {"OrthogonalInitializer", "Orthogonal"},
-                                                            {"IdentityInitializer", "Identity"}};
+                                                            {"IdentityInitializer", "Identity"},
+                                                            {"STFTInitializer", "STFT"}};
+
+// Windows as sums of cosines: a0 - a1 cos(x) + a2 cos(2x) - ...; those of SciPy that need no further number.
+struct CosineWindow {
+  std::string_view name;
+  std::vector<double> terms;
+};
+const std::vector<CosineWindow>& cosine_windows() {
+  static const std::vector<CosineWindow> windows = {{"hann", {0.5, 0.5}},
+                                                    {"hamming", {0.54, 0.46}},
+                                                    {"blackman", {0.42, 0.5, 0.08}},
+                                                    {"nuttall", {0.3635819, 0.4891775, 0.1365995, 0.0106411}},
+                                                    {"blackmanharris", {0.35875, 0.48829, 0.14128, 0.01168}},
+                                                    {"flattop", {0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368}},
+                                                    {"boxcar", {1}}};
+  return windows;
+}
+
+std::vector<std::string_view> window_names() {
+  std::vector<std::string_view> names;
+  for (const CosineWindow& window : cosine_windows()) names.push_back(window.name);
+  names.insert(names.end(), {"bartlett", "cosine"});
+  return names;
+}
+
+// A periodic window is a symmetric one with one point more, which is left out.
+std::vector<double> window_values(const std::string& name, int64_t length, bool periodic) {
+  std::vector<double> values(static_cast<size_t>(length), 1.0);
+  const double last = static_cast<double>(periodic ? length : length - 1);
+  if (length <= 1) return values;
+  for (int64_t i = 0; i < length; ++i) {
+    const double t = static_cast<double>(i);
+    double& value = values[static_cast<size_t>(i)];
+    if (name == "bartlett") value = t <= last / 2 ? 2 * t / last : 2 - 2 * t / last;
+    if (name == "cosine") value = std::sin(std::numbers::pi / (last + 1) * (t + 0.5));
+    for (const CosineWindow& window : cosine_windows()) {
+      if (window.name != name) continue;
+      value = 0;
+      for (size_t k = 0; k < window.terms.size(); ++k)
+        value += (k % 2 ? -1 : 1) * window.terms[k] * std::cos(2 * std::numbers::pi * static_cast<double>(k) * t / last);
+    }
+  }
+  return values;
+}
 
 const Row* find_row(std::string_view name) {
   for (const auto& [alias, class_name] : kAliases)
@@ -89,6 +135,11 @@ std::vector<ConfigKey> keys_of(const Row& row) {
       return {float_key("gain", 1, -kInf), seed_key()};
     case Family::kIdentity:
       return {float_key("gain", 1, -kInf)};
+    case Family::kStft: {
+      ConfigKey window = choice_key("window", window_names(), "hann"), scaling = choice_key("scaling", {"density", "spectrum"}, "density");
+      window.nullable = scaling.nullable = true;
+      return {choice_key("side", {"real", "imag"}, "real"), window, scaling, bool_key("periodic", false)};
+    }
   }
   return {};
 }
@@ -175,6 +226,29 @@ void fill_identity(const Attrs& config, const std::string& name, Tensor& t) {
   for (int64_t i = 0; i < std::min(t.dims()[0], t.dims()[1]); ++i) t.set(i * t.dims()[1] + i, gain);
 }
 
+// The real or imaginary part of the discrete Fourier transform of windowed frames, as a kernel [frame, 1, frequencies].
+void fill_stft(const Attrs& config, const std::string& name, Tensor& t) {
+  const Dims& dims = t.dims();
+  if (dims.size() != 3 || dims[1] != 1 || dims[2] < 2)
+    throw UserError(
+        fmt::format("weight '{}' {}: STFT makes kernels [frame, 1, frequencies], at least two", name, to_string(to_shape(dims))));
+  const bool periodic = config.has("periodic") && config.flag("periodic"), real = config.text("side") == "real";
+  std::vector<double> window(static_cast<size_t>(dims[0]), 1.0);
+  double scale = 1;
+  if (config.has("window")) {
+    window = window_values(config.text("window"), dims[0], periodic);
+    double squares = 0, sizes = 0;
+    for (const double w : window) squares += w * w, sizes += std::abs(w);
+    if (config.has("scaling")) scale = config.text("scaling") == "density" ? std::sqrt(squares) : sizes;
+  }
+  for (int64_t time = 0; time < dims[0]; ++time)
+    for (int64_t f = 0; f < dims[2]; ++f) {
+      const double angle =
+          -2 * std::numbers::pi * static_cast<double>(time) * static_cast<double>(f) / static_cast<double>(2 * (dims[2] - 1));
+      t.set(time * dims[2] + f, (real ? std::cos(angle) : std::sin(angle)) * window[static_cast<size_t>(time)] / scale);
+    }
+}
+
 // LSTM's bias [i f c o] with unit_forget_bias: the inner initialiser draws i and then c, o; f is 1.
 Tensor unit_forget_bias(const Initializer& initializer, const std::string& name, DType dtype, const Dims& dims, uint64_t seed) {
   Initializer inner{initializer.config.text("inner"), {}};
@@ -217,6 +291,9 @@ Initializer make_initializer(const spec::Node& node) {
     switch (value.kind()) {
       case spec::Kind::kInt:
         result.config.set(key, value.as_int());
+        break;
+      case spec::Kind::kBool:
+        result.config.set(key, int64_t{value.as_bool()});
         break;
       case spec::Kind::kFloat:
         result.config.set(key, value.as_double());
@@ -286,6 +363,9 @@ Tensor initial_value(const Initializer& initializer, const std::string& name, DT
       break;
     case Family::kIdentity:
       fill_identity(config, name, t);
+      break;
+    case Family::kStft:
+      fill_stft(config, name, t);
       break;
   }
   return t;

@@ -36,9 +36,10 @@ std::optional<Precision> parse_precision(std::string_view name);
 
 // One weight of a model.
 struct Weight {
-  Parameter parameter;  // name: Keras's path, "dense/kernel", "lstm/lstm_cell/kernel"
-  std::string layer;    // name of the layer
-  std::string object;   // Keras's path of the object inside the layer that owns it ("", "cell", "query_dense"), as in .weights.h5
+  Parameter parameter;         // name: Keras's path, "dense/kernel", "lstm/lstm_cell/kernel"
+  std::string layer;           // name of the layer
+  std::string object;          // Keras's path of the object inside the layer that owns it ("", "cell", "query_dense"), as in .weights.h5
+  spec::Node constraint = {};  // what read_constraint gave; null: none
 };
 
 // The weights of one Program. Building a model twice into one Graph (micro-batches, training and evaluation) with the same
@@ -89,6 +90,7 @@ struct WeightSpec {
   Shape shape;
   Initializer initializer;
   spec::Node regularizer = {};
+  spec::Node constraint = {};
   bool trainable = true;
   bool autocast = true;             // hand it out in the compute type
   std::optional<DType> dtype = {};  // of the variable; default: that of the precision
@@ -116,7 +118,9 @@ class LayerContext {
   Var add_weight(WeightSpec spec);
   // One whose name is complete already and gets no prefix.
   Var add_named_weight(WeightSpec spec);
-  // One whose initialiser and regulariser are the keys `<key>_initializer` and `<key>_regularizer` (key defaults to name).
+  // What the keys `<key>_initializer`, `<key>_regularizer` and `<key>_constraint` (key defaults to name) say of a weight; and such a
+  // weight.
+  WeightSpec weight_spec(const std::string& name, Shape shape, const std::string& key = "") const;
   Var add_weight(const std::string& name, Shape shape, const std::string& key = "");
   // The weight, or the value that an earlier call of this layer in the same step has given it.
   Var latest(const std::string& name, Var weight) const;

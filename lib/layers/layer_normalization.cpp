@@ -1,4 +1,3 @@
-#include "layers/initializers.h"
 #include "layers/layer.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
@@ -8,8 +7,7 @@ namespace {
 
 Var weight_or_none(LayerContext& context, const char* flag, const char* name, const Shape& shape) {
   if (!context.config().flag(flag)) return {};
-  WeightSpec spec{name, shape, make_initializer(context.config().node(std::string(name) + "_initializer"))};
-  spec.regularizer = context.config().node(std::string(name) + "_regularizer");
+  WeightSpec spec = context.weight_spec(name, shape);
   spec.autocast = false;
   return context.add_weight(std::move(spec));
 }
@@ -22,8 +20,8 @@ const LayerDef layer_layer_normalization = {
     .masking = Masking::kPass,
     .keys = {ints_key("axis", spec::Node::list({spec::Node::integer(-1)})), float_key("epsilon", 1e-3, 0), bool_key("center", true),
              bool_key("scale", true), initializer_key("beta_initializer", "zeros"), initializer_key("gamma_initializer", "ones"),
-             regularizer_key("beta_regularizer"), regularizer_key("gamma_regularizer"), unsupported_key("beta_constraint"),
-             unsupported_key("gamma_constraint"), unsupported_key("rms_scaling", spec::Node::boolean(false))},
+             regularizer_key("beta_regularizer"), regularizer_key("gamma_regularizer"), constraint_key("beta_constraint"),
+             constraint_key("gamma_constraint"), unsupported_key("rms_scaling", spec::Node::boolean(false))},
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       // In the variable type, as in Keras: half types would lose the small variances.
       const Var x = cast(inputs[0].value, context.variable_dtype());

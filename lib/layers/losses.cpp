@@ -6,88 +6,11 @@
 
 #include "base/error.h"
 #include "layers/expression_builder.h"
+#include "layers/losses/common.h"
 #include "ops/builders.h"
-#include "ops/nn.h"
 #include "spec/expression.h"
 
 namespace dl {
-
-namespace {
-
-constexpr double kEpsilon = 1e-7;  // Keras's fuzz factor
-
-Var clip_probability(Var p) { return clip(p, kEpsilon, 1 - kEpsilon); }
-
-// Probabilities that sum to 1, away from 0 and 1.
-Var normalized(Var p) { return clip_probability(p / reduce_sum(p, {-1}, true)); }
-
-ConfigKey from_logits_key() { return bool_key("from_logits", false); }
-ConfigKey smoothing_key() { return float_key("label_smoothing", 0, 0, 1); }
-ConfigKey last_axis_key() { return unsupported_key("axis", spec::Node::integer(-1)); }
-
-Var logits_of(const LossCall& call, const char* op_name) {
-  return call.config.flag("from_logits") ? call.y_pred : find_logits(call.y_pred, op_name);
-}
-
-Var sparse_crossentropy(const LossCall& call) {
-  if (const Var logits = logits_of(call, "softmax"); logits.valid()) return sparse_softmax_cross_entropy(logits, call.y_true);
-  // The logarithm of probabilities that sum to 1 is their own logits, but for the clipping, so it is applied here.
-  const Var log_p = log(normalized(call.y_pred));
-  const Var target = one_hot(call.y_true, log_p.dim(-1), log_p.dtype());
-  return -reduce_sum(select(greater(target, 0.0), log_p, 0.0), {-1});
-}
-
-Var crossentropy(const LossCall& call) {
-  Var target = call.y_true;
-  if (const double smoothing = call.config.real("label_smoothing"); smoothing > 0) {
-    const Var classes = size_of(target, {-1}, target.dtype());
-    target = target * (1 - smoothing) + smoothing / classes;
-  }
-  if (const Var logits = logits_of(call, "softmax"); logits.valid()) return softmax_cross_entropy(logits, target);
-  return -reduce_sum(target * log(normalized(call.y_pred)), {-1});
-}
-
-Var binary(const LossCall& call) {
-  Var target = call.y_true;
-  if (const double smoothing = call.config.real("label_smoothing"); smoothing > 0) target = target * (1 - smoothing) + 0.5 * smoothing;
-  if (const Var logits = logits_of(call, "sigmoid"); logits.valid()) return reduce_mean(sigmoid_cross_entropy(logits, target), {-1});
-  const Var p = clip_probability(call.y_pred);
-  return reduce_mean(-(target * log(p) + (1.0 - target) * log(1.0 - p)), {-1});
-}
-
-Var squared_error(const LossCall& call) { return reduce_mean(square(call.y_true - call.y_pred), {-1}); }
-Var absolute_error(const LossCall& call) { return reduce_mean(abs(call.y_true - call.y_pred), {-1}); }
-
-Var huber_error(const LossCall& call) {
-  const double delta = call.config.real("delta");
-  const Var error = call.y_pred - call.y_true, size = abs(error);
-  return reduce_mean(select(less_equal(size, delta), 0.5 * square(error), delta * size - 0.5 * delta * delta), {-1});
-}
-
-}  // namespace
-
-const LossDef loss_sparse_categorical_crossentropy = {.name = "sparse_categorical_crossentropy",
-                                                      .class_name = "SparseCategoricalCrossentropy",
-                                                      .aliases = {},
-                                                      .keys = {from_logits_key(), unsupported_key("ignore_class"), last_axis_key()},
-                                                      .sparse = true,
-                                                      .build = sparse_crossentropy};
-const LossDef loss_categorical_crossentropy = {.name = "categorical_crossentropy",
-                                               .class_name = "CategoricalCrossentropy",
-                                               .aliases = {},
-                                               .keys = {from_logits_key(), smoothing_key(), last_axis_key()},
-                                               .build = crossentropy};
-const LossDef loss_binary_crossentropy = {.name = "binary_crossentropy",
-                                          .class_name = "BinaryCrossentropy",
-                                          .aliases = {"bce", "BCE"},
-                                          .keys = {from_logits_key(), smoothing_key(), last_axis_key()},
-                                          .build = binary};
-const LossDef loss_mean_squared_error = {
-    .name = "mean_squared_error", .class_name = "MeanSquaredError", .aliases = {"mse", "MSE"}, .keys = {}, .build = squared_error};
-const LossDef loss_mean_absolute_error = {
-    .name = "mean_absolute_error", .class_name = "MeanAbsoluteError", .aliases = {"mae", "MAE"}, .keys = {}, .build = absolute_error};
-const LossDef loss_huber = {
-    .name = "huber", .class_name = "Huber", .aliases = {}, .keys = {float_key("delta", 1, 0)}, .build = huber_error};
 
 namespace {
 
@@ -144,6 +67,17 @@ std::vector<double> read_weights(const spec::Node* node, std::span<const std::st
   return weights;
 }
 
+Reduction read_reduction(spec::Reader& reader) {
+  const spec::Node* given = reader.get("reduction");
+  const std::string name = !given ? "sum_over_batch_size" : given->is_string() ? given->as_string() : "none";
+  if (name == "sum") return Reduction::kSum;
+  if (name == "mean_with_sample_weight") return Reduction::kWeightedMean;
+  if (name != "sum_over_batch_size" && name != "mean" && name != "auto")
+    reader.report("reduction",
+                  "must be sum_over_batch_size, mean, mean_with_sample_weight or sum; training needs one number, so none is not possible");
+  return Reduction::kMean;
+}
+
 // Keras: where ranks differ by one, an axis of size 1 at the end is added or taken away.
 void equalize_rank(Var& a, Var& b) {
   for (auto [longer, shorter] : {std::pair(&a, &b), std::pair(&b, &a)}) {
@@ -193,10 +127,11 @@ Loss read_loss(const spec::Node& node, const std::string& path, spec::Problems& 
   static const spec::Node kEmpty = spec::Node::map({});
   spec::Reader reader(named->config ? *named->config : kEmpty, join_path(path, named->name), problems);
   reader.get("name");
-  const std::string reduction = reader.get_string("reduction", std::string("sum_over_batch_size"));
-  if (reduction != "sum_over_batch_size" && reduction != "mean")
-    reader.report("reduction", "must be sum_over_batch_size; others are not supported yet");
+  reader.get("dtype");
+  loss.reduction = read_reduction(reader);
+  const size_t before = problems.lines().size();
   loss.config = read_config(reader, loss.def->keys);
+  if (loss.def->check && problems.lines().size() == before) loss.def->check(loss.config, reader);
   reader.finish();
   return loss;
 }
@@ -235,9 +170,19 @@ std::vector<OutputLoss> read_losses(const spec::Node& node, const spec::Node* we
 }
 
 TensorType target_type(const Loss& loss, const TensorType& y_pred) {
-  if (!loss.def || !loss.def->sparse) return {y_pred.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32, y_pred.shape};
+  const LossTarget target = loss.def ? loss.def->target : LossTarget::kSame;
   Shape shape = y_pred.shape;
-  if (!shape.empty()) shape.pop_back();
+  switch (target) {
+    case LossTarget::kSame:
+      return {y_pred.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32, shape};
+    case LossTarget::kSequence:
+      return {DType::kInt64, {shape.empty() ? Dim::symbol("batch") : shape[0], Dim::symbol("labels")}};
+    case LossTarget::kClass:
+    case LossTarget::kGroup:
+      break;
+  }
+  const int64_t axis = loss.config.has("axis") ? loss.config.integer("axis") : -1;
+  if (!shape.empty()) shape.erase(shape.begin() + normalize_axis(axis, static_cast<int64_t>(shape.size()), "loss"));
   return {DType::kInt64, shape};
 }
 
@@ -259,21 +204,24 @@ Var find_logits(Var y_pred, const std::string& op_name) {
   }
 }
 
-Var loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
+LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
   const DType dtype = y_pred.dtype() == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   y_pred = cast(y_pred, dtype);
   try {
     if (!loss.def)
-      return build_expression(*y_pred.graph, spec::parse_expression(loss.expression),
-                              {{"y_true", cast(y_true, dtype)}, {"y_pred", y_pred}});
-    if (loss.def->sparse) {
-      if (y_true.rank() == y_pred.rank() && y_true.dim(-1) == Dim(1)) y_true = squeeze(y_true, {-1});
-      if (!is_integer(y_true.dtype())) y_true = cast(y_true, DType::kInt64);
-    } else {
+      return {
+          build_expression(*y_pred.graph, spec::parse_expression(loss.expression), {{"y_true", cast(y_true, dtype)}, {"y_pred", y_pred}}),
+          {}};
+    if (loss.def->target == LossTarget::kSame) {
       y_true = cast(y_true, dtype);
       equalize_rank(y_true, y_pred);
+    } else {
+      if (y_true.rank() == y_pred.rank() && y_true.dim(-1) == Dim(1)) y_true = squeeze(y_true, {-1});
+      y_true = cast(y_true, DType::kInt64);
     }
-    return loss.def->build({loss.config, y_true, y_pred});
+    LossValues result;
+    result.values = loss.def->build({loss.config, y_true, y_pred, &result.mask});
+    return result;
   } catch (UserError& error) {
     error.add_context(
         fmt::format("loss {}: targets {} against outputs {}", loss.name(), to_string(y_true.type()), to_string(y_pred.type())));
@@ -282,19 +230,28 @@ Var loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
 }
 
 Var build_loss(const Loss& loss, Var y_true, Var y_pred, Var mask, Var sample_weight) {
-  const Var values = loss_per_sample(loss, y_true, y_pred);
+  const LossValues made = loss_per_sample(loss, y_true, y_pred);
+  const Var values = made.values;
+  const DType dtype = values.dtype();
+  if (made.mask.valid()) mask = mask.valid() ? logical_and(spread(mask, made.mask), made.mask) : made.mask;
   Var weight;
   if (mask.valid()) {
+    weight = cast(mask, dtype);
     // Kept entries weigh total / kept, so that the mean over all entries is the mean over the kept ones; no entry kept gives 0.
-    const Var kept = cast(mask, values.dtype());
-    const Var factor = size_of(kept, {}, kept.dtype()) / maximum(reduce_sum(kept), 1.0);
-    weight = spread(kept * factor, values);
+    if (loss.reduction == Reduction::kMean) weight = weight * (size_of(weight, {}, dtype) / maximum(reduce_sum(weight), 1.0));
+    weight = spread(weight, values);
   }
   if (sample_weight.valid()) {
-    const Var given = spread(cast(sample_weight, values.dtype()), values);
+    const Var given = spread(cast(sample_weight, dtype), values);
     weight = weight.valid() ? weight * given : given;
   }
-  return reduce_mean(weight.valid() ? values * weight : values);
+  const Var weighted = weight.valid() ? values * weight : values;
+  if (values.rank() == 0 && !weight.valid()) return values;
+  if (loss.reduction == Reduction::kSum) return reduce_sum(weighted);
+  if (loss.reduction == Reduction::kMean || !weight.valid()) return reduce_mean(weighted);
+  // Keras divides by the sum of the weights as they are given, before they are spread over further axes.
+  const Var total = reduce_sum(weight);
+  return select(equal(total, 0.0), 0.0, reduce_sum(weighted) / select(equal(total, 0.0), 1.0, total));
 }
 
 }  // namespace dl

@@ -1,4 +1,3 @@
-#include "layers/initializers.h"
 #include "layers/recurrent.h"
 #include "ops/builders.h"
 
@@ -9,7 +8,7 @@ namespace {
 Var add_bias(LayerContext& context, Dim units) {
   const Config& config = context.config();
   if (!config.flag("use_bias")) return {};
-  WeightSpec spec{"bias", {Dim(4) * units}, make_initializer(config.node("bias_initializer")), config.node("bias_regularizer")};
+  WeightSpec spec = context.weight_spec("bias", {Dim(4) * units});
   if (config.flag("unit_forget_bias")) {
     spec.initializer.config.set("inner", spec.initializer.class_name);
     spec.initializer.class_name = "UnitForgetBias";

@@ -10,7 +10,7 @@ const LayerDef layer_prelu = {
     .class_name = "PReLU",
     .summary = "x above 0, a learned alpha * x below; shared_axes (counted from 1) have one alpha.",
     .masking = Masking::kPass,
-    .keys = {initializer_key("alpha_initializer", "zeros"), regularizer_key("alpha_regularizer"), unsupported_key("alpha_constraint"),
+    .keys = {initializer_key("alpha_initializer", "zeros"), regularizer_key("alpha_regularizer"), constraint_key("alpha_constraint"),
              ints_key("shared_axes")},
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Var x = context.to_compute(inputs[0].value);

@@ -9,8 +9,8 @@ std::vector<ConfigKey> cell_keys(std::vector<ConfigKey> own) {
   return join_keys({int_key("units", 1), activation_key("activation", "tanh"), bool_key("use_bias", true),
                     initializer_key("kernel_initializer", "glorot_uniform"), initializer_key("recurrent_initializer", "orthogonal"),
                     initializer_key("bias_initializer", "zeros"), regularizer_key("kernel_regularizer"),
-                    regularizer_key("recurrent_regularizer"), regularizer_key("bias_regularizer"), unsupported_key("kernel_constraint"),
-                    unsupported_key("recurrent_constraint"), unsupported_key("bias_constraint"), float_key("dropout", 0, 0, 1),
+                    regularizer_key("recurrent_regularizer"), regularizer_key("bias_regularizer"), constraint_key("kernel_constraint"),
+                    constraint_key("recurrent_constraint"), constraint_key("bias_constraint"), float_key("dropout", 0, 0, 1),
                     float_key("recurrent_dropout", 0, 0, 1), seed_key(), ignored_key("implementation")},
                    std::move(own));
 }

@@ -1,4 +1,4 @@
-// Keras's weight regularisers L1, L2 and L1L2 as an extra term of the loss.
+// Keras's weight regularisers L1, L2, L1L2 and OrthogonalRegularizer as an extra term of the loss.
 // Who uses it: layers through ConfigKey; LayerContext adds the terms.
 #pragma once
 

@@ -116,12 +116,16 @@ Node export_regularizer(const Node& given, KerasVersion version) {
   const Node& config = *given.find("config");
   std::string class_name = given.find("class_name")->as_string();
   Node written = config;
-  if (version == KerasVersion::k2) {
+  if (version == KerasVersion::k2 && !config.find("mode")) {
     const auto part = [&](const char* key) { return Node::real(config.find(key) ? config.find(key)->as_double() : 0); };
     written = Node::map({{"l1", part("l1")}, {"l2", part("l2")}});
     class_name = "L1L2";
   }
   return keras_object("keras.regularizers", class_name, std::move(written), version);
+}
+
+Node export_constraint(const Node& given, KerasVersion version) {
+  return given.is_null() ? given : keras_object("keras.constraints", given.find("class_name")->as_string(), *given.find("config"), version);
 }
 
 Node export_activation(const Node& given, KerasVersion version) {
@@ -148,6 +152,8 @@ Node export_value(const Node& value, const ConfigKey& key, KerasVersion version)
       return export_initializer(value, version);
     case KeyKind::kRegularizer:
       return export_regularizer(value, version);
+    case KeyKind::kConstraint:
+      return export_constraint(value, version);
     case KeyKind::kActivation:
       return export_activation(value, version);
     default:

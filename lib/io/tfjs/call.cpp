@@ -122,6 +122,9 @@ Node Call::keys(std::initializer_list<std::string_view> names) const {
     const Node& value = config().node(name);
     Node written = name.ends_with("_initializer") ? initializer(value) : name.ends_with("_regularizer") ? regularizer(value) : value;
     if (!written.is_null()) map.set(name, std::move(written));
+    if (!name.ends_with("_regularizer")) continue;
+    const std::string constraint = std::string(name.substr(0, name.size() - std::string_view("regularizer").size())) + "constraint";
+    if (config().has(constraint) && config().given(constraint)) map.set(constraint, config().node(constraint));
   }
   return map;
 }
