@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "layers/losses.h"
+#include "optimizers/optimizer.h"
 
 namespace dl {
 namespace {
@@ -15,26 +17,7 @@ using spec::Node;
 
 // ---- the optimizer's variables
 
-struct SlotName {
-  std::string_view ours, keras3, keras2;
-};
-
-// The slots of an optimizer in the order of Keras's variables. `interleaved`: all slots of a weight, then those of the next.
-struct SlotLayout {
-  bool interleaved = false;
-  std::vector<SlotName> slots;
-};
-
 const Node* find(const Node& node, std::string_view key) { return node.is_map() ? node.find(key) : nullptr; }
-
-bool flag_of(const Node* config, const char* key) {
-  const Node* value = config ? find(*config, key) : nullptr;
-  return value && value->kind() == Kind::kBool && value->as_bool();
-}
-double number_of(const Node* config, const char* key) {
-  const Node* value = config ? find(*config, key) : nullptr;
-  return value && value->is_number() ? value->as_double() : 0;
-}
 
 struct NamedObject {
   std::string class_name;
@@ -58,32 +41,21 @@ std::optional<NamedObject> object_of(const Node& node) {
 // Classes that both have, as Keras writes them; "" for others.
 std::string optimizer_class(std::string name) {
   if (name.starts_with("Custom>")) name.erase(0, 7);
-  for (const char* known : {"SGD", "Adam", "AdamW", "RMSprop"}) {
-    const std::string_view k = known;
-    if (k.size() == name.size() &&
-        std::equal(k.begin(), k.end(), name.begin(), [](unsigned char a, unsigned char b) { return (a | 0x20) == (b | 0x20); }))
-      return known;
+  for (const OptimizerDef* def : optimizer_table()) {
+    const std::string_view known = def->class_name;
+    if (known.size() == name.size() &&
+        std::equal(known.begin(), known.end(), name.begin(), [](unsigned char a, unsigned char b) { return (a | 0x20) == (b | 0x20); }))
+      return def->class_name;
   }
   return "";
 }
 
-std::optional<SlotLayout> slot_layout(const Node& optimizer, KerasVersion version) {
-  const std::optional<NamedObject> object = object_of(optimizer);
-  const std::string name = object ? optimizer_class(object->class_name) : "";
-  if (name == "Adam" || name == "AdamW") return SlotLayout{true, {{"m", "momentum", "m"}, {"v", "velocity", "v"}}};
-  if (name == "SGD") {
-    // Keras 2 keeps zeros where there is no momentum.
-    const bool momentum = number_of(object->config, "momentum") != 0;
-    if (!momentum && version == KerasVersion::k3) return SlotLayout{};
-    return SlotLayout{false, {{momentum ? "momentum" : "", "momentum", "m"}}};
-  }
-  if (name == "RMSprop") {
-    SlotLayout layout{false, {{"velocity", "velocity", "velocity"}}};
-    if (number_of(object->config, "momentum") > 0) layout.slots.push_back({"momentum", "momentum", "momentum"});
-    if (flag_of(object->config, "centered")) layout.slots.push_back({"average", "average_gradient", "average_gradient"});
-    return layout;
-  }
-  return std::nullopt;
+// As a training program has it; `why` says what is wrong where that is nothing.
+std::optional<Optimizer> known_optimizer(const Node& node, std::string& why) {
+  spec::Problems problems;
+  Optimizer optimizer = read_optimizer(node, "optimizer", problems);
+  if (!problems.empty()) why = problems.lines().front();
+  return problems.empty() && optimizer.def ? std::optional(std::move(optimizer)) : std::nullopt;
 }
 
 struct SlotPlace {
@@ -97,26 +69,39 @@ std::string with_underscores(std::string text) {
   return text;
 }
 
-std::vector<SlotPlace> slot_places(const SlotLayout& layout, const std::vector<KerasWeight>& trainable, const std::string& optimizer) {
-  std::vector<SlotPlace> places;
-  const auto add = [&](const KerasWeight& weight, const SlotName& slot) {
-    places.push_back({slot.ours.empty() ? "" : fmt::format("{}/{}", weight.name, slot.ours), weight.dims,
-                      fmt::format("{}/{}/{}:0", optimizer, slot.keras2, weight.name),
-                      fmt::format("{}/{}_{}", snake_case(optimizer), with_underscores(weight.name), slot.keras3)});
-  };
-  if (layout.interleaved) {
-    for (const KerasWeight& weight : trainable)
-      for (const SlotName& slot : layout.slots) add(weight, slot);
-  } else {
-    for (const SlotName& slot : layout.slots)
-      for (const KerasWeight& weight : trainable) add(weight, slot);
+// Keras's variables of an optimizer in its order, after the iterations and the learning rate.
+std::vector<SlotPlace> slot_places(const Optimizer& optimizer, const std::vector<KerasWeight>& trainable, KerasVersion version) {
+  std::vector<WeightInfo> weights;
+  for (const KerasWeight& weight : trainable) weights.push_back({weight.name, to_shape(weight.dims)});
+  std::vector<OptimizerState> state = optimizer_state(optimizer, weights, DType::kFloat32);
+  const std::string name = optimizer.def->class_name;
+  if (version == KerasVersion::k2) {
+    // Keras 2 does not save scalars, and keeps zeros where there is no momentum.
+    std::erase_if(state, [](const OptimizerState& s) { return s.name.empty() || s.weight.empty(); });
+    if (name == "SGD" && optimizer.config.real("momentum") == 0)
+      for (const WeightInfo& weight : weights) state.push_back({"", weight.name, "momentum", "m", weight.shape, DType::kFloat32});
   }
+  std::vector<SlotPlace> places;
+  for (const OptimizerState& s : state)
+    places.push_back({s.name, known_dims(s.shape), fmt::format("{}/{}/{}:0", name, s.keras2_name, s.weight),
+                      s.weight.empty() ? fmt::format("{}/{}", snake_case(name), s.keras_name)
+                                       : fmt::format("{}/{}_{}", snake_case(name), with_underscores(s.weight), s.keras_name)});
   return places;
 }
 
 const Node* optimizer_of(const SavedModel& saved) { return find(saved.training, "optimizer"); }
 
-void take_slots(Hdf5File& file, const std::vector<std::string>& paths, SlotLayout layout, KerasImport& import) {
+// Nadam's product of momenta, which Keras 2 does not save.
+void restore_product(const Optimizer& optimizer, std::map<std::string, Tensor>& slots) {
+  if (!optimizer.def->shared || slots.contains(optimizer.def->shared->name)) return;
+  double product = 1;
+  const int64_t steps = static_cast<int64_t>(slots.at(kStepName).at(0));
+  for (int64_t t = 1; t <= std::min<int64_t>(steps, 100000) && product != 0; ++t)
+    product *= optimizer.config.real("beta_1") * (1 - 0.5 * std::pow(0.96, static_cast<double>(t)));
+  slots[optimizer.def->shared->name] = Tensor::scalar<float>(static_cast<float>(product));
+}
+
+void take_slots(Hdf5File& file, const std::vector<std::string>& paths, const Optimizer& optimizer, bool by_slot, KerasImport& import) {
   const auto warn = [&](const std::string& why) {
     import.saved.warnings.push_back(
         fmt::format("{}: the state of the optimizer {}; it is left out, and training begins without", file.name(), why));
@@ -124,24 +109,40 @@ void take_slots(Hdf5File& file, const std::vector<std::string>& paths, SlotLayou
   const auto dims_of = [&](size_t i) { return file.dataset(paths[i])->dims; };
   for (const std::string& path : paths)
     if (!file.dataset(path) || !file.dataset(path)->problem.empty()) return warn(fmt::format("lacks {}", path));
-  if (paths.empty() || !dims_of(0).empty()) return warn("does not begin with the number of steps");
+  // LossScaleOptimizer: its own iterations (always 0), learning rate (0), counter and scale; then those of the optimizer in it.
+  const size_t base = optimizer.loss_scale ? 4 : 0;
+  if (paths.size() <= base) return warn("does not begin with the number of steps");
+  for (size_t i = 0; i <= base; ++i)
+    if (!dims_of(i).empty()) return warn("does not begin with the number of steps");
   // The learning rate stands there, too, where it is a variable; the config has its value.
-  size_t first = 1;
+  size_t first = base + 1;
   const std::vector<KerasWeight> trainable = import.trainable();
-  const size_t expected = layout.slots.size() * trainable.size();
-  if (paths.size() == expected + 2 && dims_of(1).empty()) first = 2;
-  if (paths.size() != expected + first)
-    return warn(fmt::format("has {} arrays, not the {} of the model's weights", paths.size(), expected));
-  const std::vector<SlotPlace> places = slot_places(layout, trainable, "");
+  std::vector<SlotPlace> places = slot_places(optimizer, trainable, import.version);
+  if (by_slot && !trainable.empty() && places.size() % trainable.size() == 0) {
+    std::vector<SlotPlace> turned;
+    const size_t slots = places.size() / trainable.size();
+    for (size_t slot = 0; slot < slots; ++slot)
+      for (size_t weight = 0; weight < trainable.size(); ++weight) turned.push_back(places[weight * slots + slot]);
+    places = std::move(turned);
+  }
+  if (paths.size() == places.size() + first + 1 && dims_of(first).empty()) ++first;
+  if (paths.size() != places.size() + first)
+    return warn(fmt::format("has {} arrays, not the {} of the model's weights", paths.size() - first, places.size()));
   for (size_t i = 0; i < places.size(); ++i)
     if (dims_of(first + i) != places[i].dims)
       return warn(fmt::format("has the shape {} at {}, where the model's weight has {}",
                               to_string(std::span<const int64_t>(dims_of(first + i))), paths[first + i],
                               to_string(std::span<const int64_t>(places[i].dims))));
   std::map<std::string, Tensor> slots;
-  slots["step"] = file.read(paths[0]).cast(DType::kInt64);
+  slots[kStepName] = file.read(paths[base]).cast(DType::kInt64);
+  if (optimizer.loss_scale) {
+    slots[kLossScaleIterationName] = slots[kStepName];
+    slots[kLossScaleCounterName] = file.read(paths[2]).cast(DType::kInt64);
+    slots[kLossScaleName] = file.read(paths[3]).cast(DType::kFloat32);
+  }
   for (size_t i = 0; i < places.size(); ++i)
     if (!places[i].slot.empty()) slots[places[i].slot] = file.read(paths[first + i]).cast(DType::kFloat32);
+  restore_product(optimizer, slots);
   import.saved.slots = std::move(slots);
 }
 
@@ -217,7 +218,11 @@ Node import_optimizer(const Node& given) {
   drop_if(*config, "decay", Node::real(0));
   drop_if(*config, "schedule_decay", Node::real(0.004));
   drop_if(*config, "use_ema", Node::boolean(false));
-  std::erase_if(config->entries(), [](const auto& entry) { return entry.second.is_null(); });
+  // Elsewhere null is the default; a decay of null is none.
+  std::erase_if(config->entries(), [](const auto& entry) {
+    return entry.second.is_null() && !entry.first.ends_with("weight_decay") && entry.first != "rms_rate";
+  });
+  if (Node* inner = config->find("inner_optimizer")) *inner = import_optimizer(*inner);
   if (!config->find("use_ema")) drop(*config, {"ema_momentum", "ema_overwrite_frequency"});
   if (Node* rate = config->find("learning_rate"))
     if (Node* inner = rate->find("config"); inner && inner->is_map()) drop(*inner, {"name"});
@@ -242,7 +247,8 @@ Node import_metrics(const Node& given) {
   if (!config || !config->is_map()) return metric;
   if (const Node* fn = config->find("fn"); fn && fn->is_string()) return *fn;
   drop(*config, {"dtype"});
-  std::erase_if(config->entries(), [](const auto& entry) { return entry.second.is_null(); });
+  // Elsewhere null is the default.
+  std::erase_if(config->entries(), [](const auto& entry) { return entry.second.is_null() && entry.first != "class_aggregation"; });
   return metric;
 }
 
@@ -262,9 +268,23 @@ bool is_known_loss(const Node& loss, const Node* weights, const SavedModel& save
 
 // ---- writing
 
+// Words that only older Kerases know.
+constexpr std::pair<std::string_view, const char*> kOldNames[] = {{"logcosh", "log_cosh"},
+                                                                  {"kullback_leibler_divergence", "kl_divergence"}};
+constexpr std::string_view kOnlyKeras3Losses[] = {"Dice", "Tversky", "Circle", "CTC", "CategoricalGeneralizedCrossEntropy",
+                                                  "dice", "tversky", "circle", "ctc", "categorical_generalized_cross_entropy"};
+
 // {Class: {...}} and {class_name, config} as Keras's objects, "name" as it is. nullopt where `module` cannot have it.
 std::optional<Node> export_object(const Node& node, const std::string& module, KerasVersion version) {
-  if (node.is_string()) return node;
+  const std::optional<NamedObject> named = object_of(node);
+  if (version == KerasVersion::k2 && named &&
+      std::find(std::begin(kOnlyKeras3Losses), std::end(kOnlyKeras3Losses), named->class_name) != std::end(kOnlyKeras3Losses))
+    return std::nullopt;
+  if (node.is_string()) {
+    for (const auto& [old, now] : kOldNames)
+      if (module == "keras.losses" && node.as_string() == old) return Node::string(now);
+    return node;
+  }
   const std::optional<NamedObject> object = object_of(node);
   if (!object || object->class_name == "expression") return std::nullopt;
   return keras_object(module, object->class_name, object->config ? *object->config : Node::map({}), version);
@@ -329,43 +349,73 @@ std::optional<Node> export_rate(const Node& rate, KerasVersion version) {
 }
 
 std::optional<Node> export_optimizer(const Node& given, KerasVersion version) {
+  std::string why;
+  const std::optional<Optimizer> optimizer = known_optimizer(given, why);
+  if (!optimizer) return std::nullopt;
   const std::optional<NamedObject> object = object_of(given);
-  const std::string name = object ? optimizer_class(object->class_name) : "";
-  if (name.empty()) return std::nullopt;
+  const std::string name = optimizer_class(object->class_name);
   Node config = object->config ? *object->config : Node::map({});
+  if (const Node* inner = config.find("inner_optimizer")) {
+    if (version == KerasVersion::k2) return std::nullopt;
+    const std::optional<Node> made = export_optimizer(*inner, version);
+    if (!made) return std::nullopt;
+    config.set("inner_optimizer", *made);
+    return keras_object("keras.optimizers", name, std::move(config), version);
+  }
+  if (version == KerasVersion::k2) {
+    const auto given_key = [&](const char* key) { return optimizer->config.given(key); };
+    if (!optimizer->def->in_keras2 || given_key("loss_scale_factor") || given_key("gradient_accumulation_steps")) return std::nullopt;
+    drop(config, {"loss_scale_factor", "gradient_accumulation_steps", "relative_step_size"});
+  }
   for (auto& [key, value] : config.entries()) {
     if (key != "learning_rate") continue;
     const std::optional<Node> rate = export_rate(value, version);
     if (!rate) return std::nullopt;
     value = *rate;
   }
-  if (!config.find("learning_rate")) config.set("learning_rate", Node::real(name == "SGD" ? 0.01 : 0.001));
+  if (!config.find("learning_rate")) config.set("learning_rate", Node::real(optimizer->def->default_learning_rate));
   if (version == KerasVersion::k3) return keras_object("keras.optimizers", name, std::move(config), version);
   // Without this, tf-keras takes the class of that name before 2.11, which orders its variables otherwise.
   config.set("is_legacy_optimizer", Node::boolean(false));
-  return keras_object("keras.optimizers", name == "AdamW" ? "Custom>AdamW" : name, std::move(config), version);
+  const bool custom = name == "AdamW" || name == "Adafactor" || name == "Lion";
+  return keras_object("keras.optimizers", custom ? "Custom>" + name : name, std::move(config), version);
 }
 
 struct SlotValues {
-  std::string optimizer;
+  std::string optimizer;                             // its class
+  std::vector<std::pair<std::string, Tensor>> head;  // Keras 3's names and values of what comes first
   std::vector<std::pair<SlotPlace, Tensor>> slots;
-  std::optional<Tensor> rate;  // a variable of Keras 3
-  Tensor step;
 };
 
 std::optional<SlotValues> slot_values(const SavedModel& saved, const KerasExport& model) {
   const Node* given = optimizer_of(saved);
-  const auto step = saved.slots.find("step");
+  const auto step = saved.slots.find(kStepName);
   if (!given || step == saved.slots.end() || write_training(saved, model.version, false).is_null()) return std::nullopt;
-  const std::optional<Node> optimizer = export_optimizer(*given, model.version);
-  const std::optional<SlotLayout> layout = slot_layout(*given, model.version);
-  if (!optimizer || !layout) return std::nullopt;
+  std::string why;
+  const std::optional<Node> written = export_optimizer(*given, model.version);
+  const std::optional<Optimizer> optimizer = known_optimizer(*given, why);
+  if (!written || !optimizer) return std::nullopt;
   SlotValues values;
-  values.optimizer = optimizer_class(optimizer->find("class_name")->as_string());
-  values.step = step->second.cast(DType::kInt64).reshaped({});
-  const Node& rate = *optimizer->find("config")->find("learning_rate");
-  if (model.version == KerasVersion::k3 && rate.is_number()) values.rate = Tensor::scalar<float>(static_cast<float>(rate.as_double()));
-  for (SlotPlace& place : slot_places(*layout, model.trainable(), values.optimizer)) {
+  values.optimizer = optimizer->def->class_name;
+  const auto add = [&](const char* name, Tensor value) { values.head.emplace_back(name, std::move(value)); };
+  const auto scalar_of = [](const Tensor& t, DType dtype) { return t.cast(dtype).reshaped({}); };
+  Tensor iteration = scalar_of(step->second, DType::kInt64);
+  const Node* config = written->find("config");
+  if (optimizer->loss_scale) {
+    for (const char* name : {kLossScaleName, kLossScaleCounterName, kLossScaleIterationName})
+      if (!saved.slots.contains(name)) return std::nullopt;
+    add("loss_scale_iteration", Tensor(DType::kInt64, {}));
+    add("loss_scale_learning_rate", Tensor(DType::kFloat32, {}));
+    add("step_counter", scalar_of(saved.slots.at(kLossScaleCounterName), DType::kInt64));
+    add("dynamic_scale", scalar_of(saved.slots.at(kLossScaleName), DType::kFloat32));
+    iteration = scalar_of(saved.slots.at(kLossScaleIterationName), DType::kInt64);
+    config = config->find("inner_optimizer")->find("config");
+  }
+  add("iteration", iteration);
+  const Node& rate = *config->find("learning_rate");
+  if (model.version == KerasVersion::k3 && rate.is_number())
+    add("learning_rate", Tensor::scalar<float>(static_cast<float>(rate.as_double())));
+  for (SlotPlace& place : slot_places(*optimizer, model.trainable(), model.version)) {
     Tensor tensor(DType::kFloat32, place.dims);
     if (!place.slot.empty()) {
       const auto found = saved.slots.find(place.slot);
@@ -404,7 +454,13 @@ void read_training(const spec::Node& compile_config, KerasImport& import) {
   if (optimizer) {
     const std::optional<NamedObject> object = object_of(*optimizer);
     if (object && !optimizer_class(object->class_name).empty()) {
-      training.emplace_back("optimizer", import_optimizer(*optimizer));
+      spec::Node imported = import_optimizer(*optimizer);
+      std::string why;
+      if (known_optimizer(imported, why)) {
+        training.emplace_back("optimizer", std::move(imported));
+      } else {
+        warn(fmt::format("the file's optimizer is left out ({}); name one to train on", why));
+      }
     } else {
       warn(fmt::format("the file's optimizer {} is not known; name one to train on", object ? "'" + object->class_name + "'" : ""));
     }
@@ -419,24 +475,26 @@ void read_training(const spec::Node& compile_config, KerasImport& import) {
 
 void read_object_slots(Hdf5File& file, KerasImport& import) {
   if (!file.has_group("optimizer/vars")) return;
-  const spec::Node* optimizer = optimizer_of(import.saved);
-  const std::optional<SlotLayout> layout = optimizer ? slot_layout(*optimizer, import.version) : std::nullopt;
-  if (!layout) return;  // said already
+  const spec::Node* node = optimizer_of(import.saved);
+  std::string why;
+  const std::optional<Optimizer> optimizer = node ? known_optimizer(*node, why) : std::nullopt;
+  if (!optimizer) return;  // said already
   std::vector<std::string> paths;
   for (size_t i = 0; file.dataset(fmt::format("optimizer/vars/{}", i)); ++i) paths.push_back(fmt::format("optimizer/vars/{}", i));
-  take_slots(file, paths, *layout, import);
+  take_slots(file, paths, *optimizer, false, import);
 }
 
 void read_legacy_slots(Hdf5File& file, KerasImport& import) {
   const auto names = file.texts("optimizer_weights", "weight_names");
-  const spec::Node* optimizer = optimizer_of(import.saved);
-  std::optional<SlotLayout> layout = optimizer ? slot_layout(*optimizer, import.version) : std::nullopt;
-  if (!names || names->empty() || !layout) return;
+  const spec::Node* node = optimizer_of(import.saved);
+  std::string why;
+  const std::optional<Optimizer> optimizer = node ? known_optimizer(*node, why) : std::nullopt;
+  if (!names || names->empty() || !optimizer) return;
   std::vector<std::string> paths;
   for (const std::string& name : *names) paths.push_back("optimizer_weights/" + name);
   // Keras before 2.11: "Adam/dense/kernel/m:0", slot by slot.
-  if (names->size() > 1 && (names->at(1).ends_with("/m:0") || names->at(1).starts_with("training/"))) layout->interleaved = false;
-  take_slots(file, paths, *layout, import);
+  const bool by_slot = names->size() > 1 && (names->at(1).ends_with("/m:0") || names->at(1).starts_with("training/"));
+  take_slots(file, paths, *optimizer, by_slot, import);
 }
 
 spec::Node write_training(const SavedModel& saved, KerasVersion version, bool legacy) {
@@ -472,8 +530,7 @@ void write_object_slots(Hdf5Output& file, const SavedModel& saved, const KerasEx
   if (!values) return;
   int number = 0;
   const auto add = [&](const Tensor& tensor) { file.add_dataset(fmt::format("optimizer/vars/{}", number++), tensor); };
-  add(values->step);
-  if (values->rate) add(*values->rate);
+  for (const auto& [name, tensor] : values->head) add(tensor);
   for (const auto& [place, tensor] : values->slots) add(tensor);
 }
 
@@ -487,8 +544,7 @@ void write_legacy_slots(Hdf5Output& file, const SavedModel& saved, const KerasEx
   };
   const bool old = model.version == KerasVersion::k2;
   const std::string prefix = snake_case(values->optimizer);
-  add(old ? "iteration:0" : prefix + "/iteration", values->step);
-  if (values->rate) add(prefix + "/learning_rate", *values->rate);
+  for (const auto& [name, tensor] : values->head) add(old ? name + ":0" : prefix + "/" + name, tensor);
   for (const auto& [place, tensor] : values->slots) add(old ? place.keras2_name : place.keras3_name, tensor);
   file.set_texts("optimizer_weights", "weight_names", names);
 }
