@@ -145,7 +145,7 @@ ExitCode run_eval(const EvalOptions& options) {
   compile.strict = training.strict;
   Session session(*backend, compile);
   const std::unique_ptr<Communicator> communicator = make_single_communicator();
-  Evaluator evaluator(loaded.model, training.losses, training.metrics, training.precision, session, *communicator);
+  Evaluator evaluator(loaded.model, training.losses, training.metrics, training.precision, session, *communicator, training.weights.field);
   const Program& program = evaluator.program().program;
   check_minimums(options, LogAccumulator(loaded.model, training.metrics, evaluator.program().targets, prediction_types(program)));
   set_parameters(loaded, program, session.parameters());

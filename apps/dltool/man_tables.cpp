@@ -12,9 +12,9 @@
 #include "layers/activations.h"
 #include "layers/layer.h"
 #include "layers/losses.h"
+#include "optimizers/optimizer.h"
 #include "train/callback.h"
 #include "train/metric.h"
-#include "train/optimizer.h"
 #include "train/schedule.h"
 
 namespace dl::app {
@@ -68,6 +68,8 @@ std::string type_text(const ConfigKey& key) {
       return "initializer";
     case KeyKind::kRegularizer:
       return "regularizer";
+    case KeyKind::kConstraint:
+      return "constraint";
     case KeyKind::kLayer:
       return "layer";
     default:
@@ -118,7 +120,10 @@ std::string losses() {
   for (const LossDef* def : loss_table()) {
     std::string heading = fmt::format("{}, {}", def->name, def->class_name);
     for (const char* alias : def->aliases) heading += fmt::format(", {}", alias);
-    out += entry(heading, def->sparse ? "Targets are class numbers" : "Targets have the shape of the output", def->keys);
+    static constexpr const char* kTargets[] = {
+        "Targets have the shape of the output", "Targets are class numbers", "Targets are numbers of groups, one for each sample",
+        "Targets are sequences of class numbers above 0, filled up with 0; class 0 of the output is the blank"};
+    out += entry(heading, kTargets[static_cast<size_t>(def->target)], def->keys);
   }
   return out;
 }

@@ -1,8 +1,12 @@
 #include "train/evaluator.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 
 namespace dl {
+
 namespace {
 
 std::vector<TensorType> prediction_types(const Program& program) {
@@ -29,7 +33,33 @@ void count_classes(const Tensor& target, const Tensor& prediction, ConfusionMatr
   }
 }
 
+// A mask of the first axes of the predictions.
+bool fits(const Tensor& mask, const Tensor& prediction) {
+  return mask.rank() <= prediction.rank() && std::equal(mask.dims().begin(), mask.dims().end(), prediction.dims().begin());
+}
+
+// Empty: all count alike.
+std::vector<float> combined(const Tensor* mask, std::span<const float> weights) {
+  std::vector<float> all(weights.begin(), weights.end());
+  if (!mask) return all;
+  std::vector<float> both = read_weights(*mask);
+  const size_t repeat = all.empty() ? 1 : both.size() / std::max<size_t>(all.size(), 1);
+  for (size_t i = 0; i < both.size() && !all.empty(); ++i) both[i] *= all[i / std::max<size_t>(repeat, 1)];
+  return both;
+}
+
 }  // namespace
+
+std::vector<float> read_weights(const Tensor& weights) {
+  const Tensor floats = weights.cast(DType::kFloat32);
+  return {floats.data<float>(), floats.data<float>() + floats.size()};
+}
+
+std::vector<std::optional<Tensor>> read_masks(const Executable& run, const TrainingProgram& program) {
+  std::vector<std::optional<Tensor>> masks;
+  for (const std::optional<size_t>& output : program.masks) masks.push_back(output ? std::optional(run.output(*output)) : std::nullopt);
+  return masks;
+}
 
 LogAccumulator::LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics,
                                const std::vector<TensorType>& targets, const std::vector<TensorType>& predictions) {
@@ -38,23 +68,34 @@ LogAccumulator::LogAccumulator(const Model& model, const std::vector<std::vector
   sums_.assign(2 + (several ? model.outputs.size() : 0), 0);
   for (size_t o = 0; o < metrics.size(); ++o)
     for (const MetricSpec& m : metrics[o])
-      metrics_.push_back({o, metric_log_name(m, output_names_[o], output_names_.size()), make_metric(m, targets[o], predictions[o])});
+      metrics_.push_back(
+          {o, metric_log_name(m, output_names_[o], output_names_.size()), make_metric(m, targets[o], predictions[o]), m.weighted});
 }
 
 void LogAccumulator::add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets,
-                         std::span<const Tensor> predictions, int64_t samples) {
+                         std::span<const Tensor> predictions, std::span<const std::optional<Tensor>> masks, std::span<const float> weights,
+                         int64_t samples) {
   const auto weight = static_cast<double>(samples);
   sums_[0] += weight;
   sums_[1] += loss * weight;
   for (size_t o = 0; o < output_losses.size(); ++o) sums_[2 + o] += output_losses[o] * weight;
-  for (Entry& e : metrics_) e.metric->update(targets[e.output], predictions[e.output]);
+  for (Entry& e : metrics_) {
+    const bool masked =
+        e.metric->takes_mask() && e.output < masks.size() && masks[e.output] && fits(*masks[e.output], predictions[e.output]);
+    const std::vector<float> all = combined(masked ? &*masks[e.output] : nullptr, e.weighted ? weights : std::span<const float>());
+    e.metric->update(targets[e.output], predictions[e.output], all);
+  }
 }
 
 Logs LogAccumulator::logs() const {
   Logs logs;
   logs.emplace_back("loss", sums_[1] / sums_[0]);
   for (size_t o = 0; o + 2 < sums_.size(); ++o) logs.emplace_back(output_names_[o] + "_loss", sums_[2 + o] / sums_[0]);
-  for (const Entry& e : metrics_) logs.emplace_back(e.name, e.metric->result());
+  for (const Entry& e : metrics_) {
+    const std::vector<double> results = e.metric->results();
+    if (results.size() == 1) logs.emplace_back(e.name, results[0]);
+    for (size_t i = 0; results.size() > 1 && i < results.size(); ++i) logs.emplace_back(fmt::format("{}_{}", e.name, i), results[i]);
+  }
   return logs;
 }
 
@@ -97,25 +138,25 @@ std::vector<Tensor> read_predictions(const Executable& run, size_t first_output,
 }
 
 Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
-                     const Precision& precision, Session& session, Communicator& communicator)
+                     const Precision& precision, Session& session, Communicator& communicator, const std::string& weight_field)
     : model_(model),
       losses_(losses),
       metrics_(metrics),
       precision_(precision),
       session_(session),
       communicator_(communicator),
-      program_(build_evaluation_program(model, losses, precision)),
+      weight_field_(weight_field),
+      program_(build_evaluation_program(model, losses, precision, !weight_field.empty())),
       predictions_(prediction_types(program_.program)),
       id_(session.add(program_.program)) {}
 
 std::optional<Logs> Evaluator::run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch,
                                    ConfusionMatrix* confusion) {
-  const Feed feed(model_, precision_, program_.targets, dataset->fields());
+  const Feed feed(model_, precision_, program_.targets, dataset->fields(), weight_field_);
   const size_t outputs = model_.outputs.size(), stride = outputs > 1 ? 2 : 1, first = outputs > 1 ? 2 : 1;
   if (confusion) {
     *confusion = {};
-    if (outputs == 1 &&
-        program_.targets[0].shape.size() == predictions_[0].shape.size() - (losses_[0].loss.def && losses_[0].loss.def->sparse ? 1 : 0))
+    if (outputs == 1 && program_.targets[0].shape.size() == predictions_[0].shape.size() - (losses_[0].loss.takes_classes() ? 1 : 0))
       confusion->class_names = dataset->fields()[feed.targets()[0].field].classes;
     confusion->counts.assign(confusion->size() * confusion->size(), 0);
   }
@@ -140,7 +181,8 @@ std::optional<Logs> Evaluator::run(const DatasetPtr& dataset, int64_t batch_size
         for (size_t o = 0; o < outputs; ++o) output_losses.push_back(run.scalar_output(1 + 2 * o));
       const std::vector<Tensor> predictions = read_predictions(run, first, stride, outputs);
       const std::span<const Tensor> targets = std::span<const Tensor>(tensors).subspan(feed.inputs().size());
-      logs.add(run.scalar_output(0), output_losses, targets, predictions, batch->count);
+      const std::vector<float> weights = program_.has_weights ? read_weights(tensors.back()) : std::vector<float>();
+      logs.add(run.scalar_output(0), output_losses, targets, predictions, read_masks(run, program_), weights, batch->count);
       if (confusion && confusion->size() > 0) count_classes(targets[0], predictions[0], *confusion);
     }
     if (watch) go_on = watch(done, loader.batches_per_epoch());

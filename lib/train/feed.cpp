@@ -38,10 +38,10 @@ bool fits(const Shape& shape, const Dims& dims) {
   return true;
 }
 
-size_t find_field(const std::string& name, const std::vector<Field>& fields, bool target, bool only) {
+size_t find_field(const std::string& name, const std::vector<Field>& fields, bool target, bool only, const std::string& weights) {
   size_t candidate = fields.size(), count = 0;
   for (size_t f = 0; f < fields.size(); ++f) {
-    if (fields[f].target != target) continue;
+    if (fields[f].target != target || (!weights.empty() && fields[f].name == weights)) continue;
     if (fields[f].name == name) return f;
     candidate = f;
     ++count;
@@ -51,8 +51,9 @@ size_t find_field(const std::string& name, const std::vector<Field>& fields, boo
                               name, describe(fields, target)));
 }
 
-FeedSlot make_slot(const std::string& name, const TensorType& type, const std::vector<Field>& fields, bool target, bool only) {
-  const size_t f = find_field(name, fields, target, only);
+FeedSlot make_slot(const std::string& name, const TensorType& type, const std::vector<Field>& fields, bool target, bool only,
+                   const std::string& weights) {
+  const size_t f = find_field(name, fields, target, only, weights);
   if (!fits(type.shape, fields[f].dims)) {
     Shape given = {type.shape.at(0)};
     for (int64_t d : fields[f].dims) given.push_back(d);
@@ -71,14 +72,24 @@ FeedSlot make_slot(const std::string& name, const TensorType& type, const std::v
 
 }  // namespace
 
-Feed::Feed(const Model& model, const Precision& precision, const std::vector<TensorType>& targets, const std::vector<Field>& fields) {
+Feed::Feed(const Model& model, const Precision& precision, const std::vector<TensorType>& targets, const std::vector<Field>& fields,
+           const std::string& weights)
+    : weight_type_(precision.variable), weighted_(!weights.empty()) {
   for (const Field& f : fields) dtypes_.push_back(f.dtype);
   for (const ModelInput& in : model.inputs)
-    inputs_.push_back(make_slot(in.name, input_type(in, precision), fields, false, model.inputs.size() == 1));
+    inputs_.push_back(make_slot(in.name, input_type(in, precision), fields, false, model.inputs.size() == 1, weights));
   for (size_t o = 0; o < targets.size(); ++o)
-    targets_.push_back(make_slot(model.outputs[o].name, targets[o], fields, true, targets.size() == 1));
+    targets_.push_back(make_slot(model.outputs[o].name, targets[o], fields, true, targets.size() == 1, weights));
   for (const auto* slots : {&inputs_, &targets_})
     for (const FeedSlot& s : *slots) dtypes_[s.field] = s.type.dtype;
+  for (size_t f = 0; weighted_ && f < fields.size(); ++f) {
+    if (fields[f].name != weights) continue;
+    if (fields[f].row_elements() != 1)
+      throw UserError(fmt::format("training.sample_weight: field '{}' of the data has {} numbers per sample, must have one", weights,
+                                  fields[f].row_elements()));
+    weight_field_ = f;
+    dtypes_[f] = weight_type_;
+  }
 }
 
 void check_class_counts(const Feed& feed, std::span<const TensorType> predictions, const std::vector<Field>& fields) {
@@ -109,6 +120,14 @@ void Feed::tensors(const Batch& batch, std::vector<Tensor>& into) const {
       }
       into.push_back(typed.reshaped(dims));
     }
+  if (!weighted_) return;
+  Tensor weights(weight_type_, {batch.count});
+  if (weight_field_) {
+    weights = batch.fields[*weight_field_].tensor.cast(weight_type_).reshaped({batch.count});
+  } else {
+    for (int64_t i = 0; i < batch.count; ++i) weights.set(i, 1);
+  }
+  into.push_back(weights);
 }
 
 }  // namespace dl

@@ -2,6 +2,7 @@
 // Who uses it: the training loop, evaluation, prediction, bench.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,11 +25,13 @@ class Feed {
  public:
   // Matches by name; a single input (target) takes the single input (target) field whatever its name. Shapes must agree up
   // to axes of size 1. UserError naming both sides, and what is there.
-  Feed(const Model& model, const Precision& precision, const std::vector<TensorType>& targets, const std::vector<Field>& fields);
+  // `weights`: the field with the samples' weights, or "".
+  Feed(const Model& model, const Precision& precision, const std::vector<TensorType>& targets, const std::vector<Field>& fields,
+       const std::string& weights = "");
 
   // The dataset with its fields in the types that the model takes.
   DatasetPtr convert(DatasetPtr dataset) const;
-  // Tensors of a batch in the order inputs, targets.
+  // Tensors of a batch in the order inputs, targets, and the weights, which are 1 where the data has none.
   void tensors(const Batch& batch, std::vector<Tensor>& into) const;
 
   const std::vector<FeedSlot>& inputs() const { return inputs_; }
@@ -36,6 +39,9 @@ class Feed {
 
  private:
   std::vector<FeedSlot> inputs_, targets_;
+  DType weight_type_ = DType::kFloat32;
+  bool weighted_ = false;
+  std::optional<size_t> weight_field_;
   std::vector<DType> dtypes_;  // by dataset field
 };
 

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "base/error.h"
+#include "spec/expression.h"
+#include "train/metrics/loss_metric.h"
 
 namespace dl {
 
@@ -21,7 +23,10 @@ const MetricDef* const kMetrics[] = {
 #undef DL_METRIC
 };
 
-bool is_accuracy(std::string_view name) { return name == "accuracy" || name == "acc" || name == "Accuracy"; }
+// Keras: the words choose by the shapes, the class compares values.
+bool is_accuracy(const spec::NamedConfig& named) {
+  return named.name == "accuracy" || named.name == "acc" || (named.name == "Accuracy" && !named.config);
+}
 
 const MetricDef* find_metric(std::string_view name) {
   for (const MetricDef* def : kMetrics) {
@@ -32,7 +37,7 @@ const MetricDef* find_metric(std::string_view name) {
 }
 
 std::vector<std::string_view> metric_names() {
-  std::vector<std::string_view> names = {"accuracy"};
+  std::vector<std::string_view> names = {"accuracy", "expression"};
   for (const MetricDef* def : kMetrics) {
     names.emplace_back(def->name);
     names.emplace_back(def->class_name);
@@ -43,12 +48,38 @@ std::vector<std::string_view> metric_names() {
 
 ConfigKey name_key() { return {.name = "name", .kind = KeyKind::kString}; }
 
+void check_name(const std::string& name, spec::Reader& reader) {
+  if (name.empty() || name == "loss" || name.starts_with("val_"))
+    reader.report("name", fmt::format("is '{}', which would be taken for another log; choose another name", name));
+}
+
+// {expression: "abs(y_true - y_pred)", name: error}
+MetricSpec read_expression(const spec::Node& node, const std::string& path, spec::Problems& problems) {
+  MetricSpec result;
+  spec::Reader reader(node, path, problems);
+  static constexpr std::string_view kReductions[] = {"mean", "sum"}, kDirections[] = {"down", "up"};
+  result.expression = reader.get_string("expression");
+  result.name = reader.get_string("name", "expression");
+  result.sum = reader.get_choice("reduction", kReductions, "mean") == "sum";
+  result.given_direction = reader.get_choice("direction", kDirections, "down") == "up" ? Direction::kUp : Direction::kDown;
+  try {
+    spec::parse_expression(result.expression);
+  } catch (const UserError& error) {
+    reader.report("expression", error.what());
+  }
+  check_name(result.name, reader);
+  reader.finish();
+  return result;
+}
+
 MetricSpec read_metric(const spec::Node& node, const std::string& path, spec::Problems& problems) {
+  if (node.is_map() && node.find("expression")) return read_expression(node, path, problems);
   MetricSpec result;
   const auto named = read_object(node, path, problems);
   if (!named) return result;
-  if (!is_accuracy(named->name)) result.def = find_metric(named->name);
-  if (!result.def && !is_accuracy(named->name)) {
+  const bool accuracy = is_accuracy(*named);
+  if (!accuracy) result.def = find_metric(named->name);
+  if (!result.def && !accuracy) {
     const std::vector<std::string_view> names = metric_names();
     std::string hint = spec::suggestion(named->name, names);
     if (hint.empty()) {
@@ -63,14 +94,14 @@ MetricSpec read_metric(const spec::Node& node, const std::string& path, spec::Pr
   spec::Reader reader(configured ? *named->config : kEmpty, join_path(path, named->name), problems);
   std::vector<ConfigKey> keys = {name_key(), ignored_key("dtype")};
   if (result.def) keys = join_keys(std::move(keys), result.def->keys);
+  const size_t before = problems.lines().size();
   result.config = read_config(reader, keys);
+  if (result.def && result.def->check && problems.lines().size() == before) result.def->check(result.config, reader);
   reader.finish();
   // Keras calls a metric given by name as it was typed, and an object by its own name.
   result.name = configured && result.def ? result.def->name : named->name;
   if (const spec::Node& name = result.config.node("name"); name.is_string()) result.name = name.as_string();
-  if (result.name.empty() || result.name == "loss" || result.name.starts_with("val_")) {
-    reader.report("name", fmt::format("is '{}', which would be taken for another log; choose another name", result.name));
-  }
+  check_name(result.name, reader);
   return result;
 }
 
@@ -113,6 +144,7 @@ void check_types(const MetricDef& def, const std::string& name, const TensorType
         fmt::format("metric '{}': does not fit targets {} and predictions {}: {}", name, to_string(y_true), to_string(y_pred), cure));
   };
   if (!is_float(y_pred.dtype)) fail("predictions must be of a floating type");
+  if (def.target == TargetKind::kAny) return;
   if (def.target == TargetKind::kSparse) {
     Shape classes = y_pred.shape;
     if (classes.size() < 2) fail("predictions must have a class axis");
@@ -137,7 +169,7 @@ std::vector<std::vector<MetricSpec>> read_metrics(const spec::Node& node, std::s
   std::vector<std::vector<MetricSpec>> result(output_names.size());
   const auto output_of = [&](std::string_view name) { return std::find(output_names.begin(), output_names.end(), name); };
   const bool by_name =
-      node.is_map() && !node.find("class_name") &&
+      node.is_map() && !node.find("class_name") && !node.find("expression") &&
       (output_names.size() > 1 || (node.entries().size() == 1 && output_of(node.entries()[0].first) != output_names.end()));
   if (by_name) {
     for (const auto& [key, value] : node.entries()) {
@@ -163,14 +195,18 @@ std::vector<std::vector<MetricSpec>> read_metrics(const spec::Node& node, std::s
 }
 
 std::unique_ptr<Metric> make_metric(const MetricSpec& spec, const TensorType& y_true, const TensorType& y_pred) {
+  if (!spec.expression.empty()) return make_expression_metric(spec.expression, spec.sum, spec.name);
   if (spec.def) {
-    check_types(*spec.def, spec.name, y_true, y_pred);
+    // Along another axis the loss looks itself.
+    if (!spec.config.has("axis") || !spec.config.given("axis") || spec.config.node("axis").kind() != spec::Kind::kInt ||
+        spec.config.integer("axis") == -1)
+      check_types(*spec.def, spec.name, y_true, y_pred);
     const int64_t classes = y_pred.shape.empty() ? 1 : known_or(y_pred.shape.back(), std::numeric_limits<int64_t>::max());
     if (spec.config.has("class_id") && spec.config.given("class_id") && spec.config.integer("class_id") >= classes) {
       throw UserError(
           fmt::format("metric '{}': class_id is {}, must be from 0 to {}", spec.name, spec.config.integer("class_id"), classes - 1));
     }
-    return spec.def->make(spec.config, spec.name);
+    return spec.def->make_for ? spec.def->make_for(spec.config, spec.name, {y_true, y_pred}) : spec.def->make(spec.config, spec.name);
   }
   const MetricDef* def = resolve_accuracy(y_true, y_pred);
   check_types(*def, spec.name, y_true, y_pred);
@@ -178,6 +214,12 @@ std::unique_ptr<Metric> make_metric(const MetricSpec& spec, const TensorType& y_
   const spec::Node empty = spec::Node::map({});
   spec::Reader reader(empty, "", none);
   return def->make(read_config(reader, def->keys), spec.name);
+}
+
+int64_t matrix_columns(const MetricTypes& types, const std::string& metric) {
+  const Shape& shape = types.y_pred.shape;
+  if (shape.size() == 2 && shape[1].known()) return shape[1].value();
+  throw UserError(fmt::format("metric '{}': needs predictions [batch, outputs], the output is {}", metric, to_string(shape)));
 }
 
 std::string metric_log_name(const MetricSpec& spec, const std::string& output_name, size_t outputs) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "base/log.h"
@@ -71,6 +73,42 @@ std::vector<std::vector<MetricSpec>> read_model_metrics(const spec::Node& metric
   return result;
 }
 
+// Keras: a name that both have gets "weighted_" in front.
+void add_weighted_metrics(const std::vector<std::vector<MetricSpec>>& weighted, std::vector<std::vector<MetricSpec>>& metrics) {
+  for (size_t o = 0; o < weighted.size() && o < metrics.size(); ++o)
+    for (MetricSpec metric : weighted[o]) {
+      const bool taken =
+          std::any_of(metrics[o].begin(), metrics[o].end(), [&](const MetricSpec& other) { return other.name == metric.name; });
+      if (taken) metric.name = "weighted_" + metric.name;
+      metric.weighted = true;
+      metrics[o].push_back(std::move(metric));
+    }
+}
+
+SampleWeights read_sample_weights(spec::Reader& reader, size_t outputs) {
+  SampleWeights weights;
+  weights.field = reader.get_string("sample_weight", "");
+  const spec::Node* classes = reader.get("class_weight");
+  if (!classes || classes->is_null()) return weights;
+  if (!weights.field.empty()) reader.report("class_weight", "goes without sample_weight, as in Keras");
+  if (outputs > 1) reader.report("class_weight", "goes with a model of one output, as in Keras");
+  if (!classes->is_map()) {
+    reader.report("class_weight", "must be a map from class numbers to weights, such as {0: 1, 1: 5}");
+    return weights;
+  }
+  for (const auto& [key, value] : classes->entries()) {
+    int64_t number = -1;
+    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || number < 0 || number >= 1 << 20 || !value.is_number() ||
+        !(value.as_double() >= 0)) {
+      reader.report("class_weight", fmt::format("has '{}', must map class numbers from 0 to weights >= 0", key));
+    } else {
+      weights.classes[number] = value.as_double();
+    }
+  }
+  return weights;
+}
+
 // `from_model`: what the model's own file says of training; a key of the run file wins.
 void read_training(const spec::Node* node, const spec::Place& file_place, const spec::Node& from_model, RunSpec& spec,
                    const std::string& base_dir, spec::Problems& problems) {
@@ -105,6 +143,9 @@ void read_training(const spec::Node* node, const spec::Place& file_place, const 
     const bool own = metrics != from_model.find("metrics");
     t.metrics = own ? read_metrics(*metrics, outputs, "training.metrics", problems) : read_model_metrics(*metrics, outputs);
   }
+  if (const spec::Node* weighted = reader.get("weighted_metrics"); weighted && has_outputs)
+    add_weighted_metrics(read_metrics(*weighted, outputs, "training.weighted_metrics", problems), t.metrics);
+  t.weights = read_sample_weights(reader, outputs.size());
   t.batch_size = reader.get_int("batch_size", 32, {1, 1 << 24});
   t.epochs = reader.get_int("epochs", 1, {1, 1 << 30});
   t.seed = reader.get_int("seed", 0, {0, INT64_MAX});
@@ -203,6 +244,7 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
 
 StepOptions step_options(const TrainingSpec& training, int rank, int ranks) {
   StepOptions options;
+  options.weights = training.weights;
   options.precision = training.precision;
   options.seed = training.seed;
   options.rank = rank;

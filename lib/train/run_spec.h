@@ -11,10 +11,10 @@
 #include "data/config.h"
 #include "layers/losses.h"
 #include "layers/model.h"
+#include "optimizers/optimizer.h"
 #include "spec/node.h"
 #include "train/callback.h"
 #include "train/metric.h"
-#include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/step_program.h"
 
@@ -35,7 +35,8 @@ struct TrainingSpec {
   Optimizer optimizer;
   Schedule schedule;
   std::vector<std::vector<MetricSpec>> metrics;  // per model output
-  spec::Node callbacks;                          // validated; make_callbacks builds them, one set per rank
+  SampleWeights weights;
+  spec::Node callbacks;  // validated; make_callbacks builds them, one set per rank
   int64_t batch_size = 32;
   int64_t epochs = 1;
   int64_t seed = 0;

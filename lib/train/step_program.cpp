@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "autodiff/gradient.h"
 #include "ops/builders.h"
+#include "optimizers/apply.h"
 
 namespace dl {
 namespace {
-
-constexpr const char* kStepName = "step";
 
 // Adds two halves, each added the same way: the shape of dist/tree_sum.h.
 Var tree_sum(std::span<const Var> values) {
@@ -20,11 +21,40 @@ Var tree_sum(std::span<const Var> values) {
   return tree_sum(values.first(half)) + tree_sum(values.subspan(half));
 }
 
+// The weight of each sample's class: labels [batch], or one-hot rows.
+Var class_weight(const std::map<int64_t, double>& weights, Var target, DType dtype) {
+  if (target.rank() == 2 && target.dim(-1) == Dim(1)) target = squeeze(target, {-1});
+  if (target.rank() == 2 && is_float(target.dtype())) target = arg_max(target, -1);
+  if (target.rank() != 1)
+    throw UserError("training.class_weight: takes class numbers [batch] or one-hot targets, not " + to_string(target.type()));
+  target = cast(is_float(target.dtype()) ? round(target) : target, DType::kInt64);
+  const int64_t size = weights.empty() ? 1 : weights.rbegin()->first + 1;
+  Tensor table(dtype, {size});
+  for (int64_t i = 0; i < size; ++i) table.set(i, weights.contains(i) ? weights.at(i) : 1);
+  Graph& graph = *target.graph;
+  const Var zero = scalar(graph, DType::kInt64, 0);
+  const Var known = logical_and(greater_equal(target, zero), less(target, scalar(graph, DType::kInt64, static_cast<double>(size))));
+  return select(known, gather(constant(graph, table), select(known, target, zero), 0), 1.0);
+}
+
+Var sample_weight_input(Program& program, DType dtype) {
+  const Var v = input(program.graph, "sample_weight", {dtype, {Dim::symbol("batch")}});
+  program.inputs.push_back({"sample_weight", v.value});
+  return v;
+}
+
 Var all_finite(std::span<const Var> values) {
   // x - x is 0 for a finite x and NaN for any other; sums of zeros stay 0.
   Var sum = reduce_sum(values[0] - values[0]);
   for (size_t i = 1; i < values.size(); ++i) sum = sum + reduce_sum(values[i] - values[i]);
   return equal(sum, 0.0);
+}
+
+void add_mask(TrainingProgram& result, const std::string& output, Var mask) {
+  result.masks.emplace_back();
+  if (!mask.valid()) return;
+  result.masks.back() = result.program.outputs.size();
+  result.program.outputs.push_back({"mask:" + output, mask.value});
 }
 
 class Builder {
@@ -49,7 +79,7 @@ class Builder {
   // What one micro-batch gives.
   struct Part {
     Var loss;
-    std::vector<Var> output_losses, predictions, gradients;
+    std::vector<Var> output_losses, predictions, masks, gradients;
     std::map<size_t, Var> updates;  // weight -> new moving statistic
   };
 
@@ -70,11 +100,14 @@ class Builder {
       result_.targets.push_back(target_type(losses_[o].loss, shapes.graph.type(shapes.outputs[o].value)));
       targets_.push_back(declare_input("target:" + model_.outputs[o].name, result_.targets[o]));
     }
+    result_.has_weights = !options_.weights.field.empty();
+    if (result_.has_weights) weights_ = sample_weight_input(program(), variable_type());
     result_.learning_rate_input = program().inputs.size();
     learning_rate_ = declare_input("learning_rate", {variable_type(), {}});
     result_.has_share = options_.ranks > 1 && options_.microbatches == 0;
     if (result_.has_share) share_ = declare_input("share", {variable_type(), {}});
     step_ = parameter(graph_, kStepName, {DType::kInt64, {}});
+    optimizer_step_.emplace(optimizer_, program(), step_, learning_rate_, [this](const std::string& name, Var v) { add_update(name, v); });
   }
 
   Var part_of(Var x, int k) const {
@@ -93,20 +126,34 @@ class Builder {
     const ModelGraph built = build_model(model_, graph_, registry_, build);
     Part part;
     for (size_t o = 0; o < built.outputs.size(); ++o) {
-      const Var loss = build_loss(losses_[o].loss, part_of(targets_[o], k), built.outputs[o].value, built.outputs[o].mask);
+      const Var target = part_of(targets_[o], k);
+      Var weight = weights_.valid() ? part_of(weights_, k) : Var{};
+      if (!options_.weights.classes.empty()) weight = class_weight(options_.weights.classes, target, variable_type());
+      const Var loss = build_loss(losses_[o].loss, target, built.outputs[o].value, built.outputs[o].mask, weight);
+      part.masks.push_back(built.outputs[o].mask);
       part.output_losses.push_back(loss);
       part.predictions.push_back(built.outputs[o].value);
       const Var weighted = loss * losses_[o].weight;
       part.loss = part.loss.valid() ? part.loss + weighted : weighted;
     }
-    if (share_.valid()) part.loss = part.loss * share_;
+    part.loss = shared(part.loss);
     for (const Var& penalty : built.losses) part.loss = part.loss + cast(penalty, part.loss.dtype());
     if (trainable_.empty()) find_trainable();
     std::vector<Var> weights;
     for (size_t w : trainable_) weights.push_back({&graph_, registry_.weights()[w].parameter.value});
-    part.gradients = gradient(part.loss, weights);
+    part.gradients = gradient(optimizer_step_->scale(part.loss), weights);
     for (const WeightUpdate& u : built.updates) part.updates[u.weight] = u.value;
     result_parts_.push_back(std::move(part));
+  }
+
+  // Parts and ranks are averaged; a sum over the batch is the sum of theirs.
+  Var shared(Var loss) const {
+    const bool sums = std::any_of(losses_.begin(), losses_.end(), [](const OutputLoss& l) { return l.loss.reduction == Reduction::kSum; });
+    if (!sums) return share_.valid() ? loss * share_ : loss;
+    if (!std::all_of(losses_.begin(), losses_.end(), [](const OutputLoss& l) { return l.loss.reduction == Reduction::kSum; }) &&
+        all_parts_ > 1)
+      throw UserError("training.loss: with several parts or ranks all outputs must have the reduction sum, or none");
+    return all_parts_ > 1 ? loss * static_cast<double>(all_parts_) : loss;
   }
 
   void find_trainable() {
@@ -174,34 +221,18 @@ class Builder {
 
   void update_parameters() {
     for (const Parameter& p : registry_.parameters()) program().parameters.push_back(p);
-    std::vector<Var> gradients = gradients_;
+    const std::vector<Var>& gradients = gradients_;
     if (options_.skip_nonfinite) {
       std::vector<Var> checked = gradients;
       checked.push_back(cast(loss_, gradients[0].dtype()));
       ok_ = all_finite(checked);
     }
-    gradients = clip_gradients(optimizer_, std::move(gradients));
-    const Var step = cast(step_, variable_type()) + 1.0;
-    for (size_t g = 0; g < gradients.size(); ++g) update_parameter(registry_.weights()[trainable_[g]].parameter, gradients[g], step);
-  }
-
-  void update_parameter(const Parameter& p, Var gradient, Var step) {
-    const ScopeGuard scope(graph_, "update/" + p.name);
-    const TensorType type = graph_.type(p.value);
-    std::vector<std::pair<std::string, Var>> slots;
-    OptimizerCall call{optimizer_.config, {&graph_, p.value}, gradient, learning_rate_, step, 0, {}, {}};
-    if (optimizer_.config.given("weight_decay")) call.weight_decay = optimizer_.config.real("weight_decay");
-    // Slots are named as Keras names them: the weight's path, the optimizer's word for the slot.
-    call.slot = [&](const char* slot) {
-      const std::string name = p.name + "/" + slot;
-      const Var v = parameter(graph_, name, type);
-      program().parameters.push_back({name, v.value, false, {}});
-      return v;
-    };
-    call.set_slot = [&](const char* slot, Var value) { slots.push_back({p.name + "/" + slot, value}); };
-    const Var updated = optimizer_.def->update(call);
-    add_update(p.name, updated);
-    for (const auto& [name, value] : slots) add_update(name, value);
+    std::vector<TrainedWeight> weights;
+    for (size_t g = 0; g < gradients.size(); ++g) {
+      const Weight& weight = registry_.weights()[trainable_[g]];
+      weights.push_back({weight.parameter, weight.constraint, gradients[g]});
+    }
+    optimizer_step_->apply(std::move(weights));
   }
 
   void update_statistics() {
@@ -220,6 +251,12 @@ class Builder {
         program().outputs.push_back({"loss:" + model_.outputs[o].name, (tree_sum(losses) * (1.0 / parts_)).value});
       program().outputs.push_back({"prediction:" + model_.outputs[o].name, concat(predictions, 0).value});
     }
+    for (size_t o = 0; o < model_.outputs.size(); ++o) {
+      std::vector<Var> masks;
+      for (const Part& p : result_parts_)
+        if (p.masks[o].valid()) masks.push_back(cast(p.masks[o], DType::kFloat32));
+      add_mask(result_, model_.outputs[o].name, masks.empty() ? Var{} : concat(masks, 0));
+    }
   }
 
   const Model& model_;
@@ -231,7 +268,8 @@ class Builder {
   WeightRegistry registry_;
   int parts_ = 1, all_parts_ = 1;
   std::vector<Var> inputs_, targets_;
-  Var learning_rate_, share_, step_, loss_, ok_;
+  Var learning_rate_, share_, step_, loss_, ok_, weights_;
+  std::optional<OptimizerStep> optimizer_step_;
   std::vector<size_t> trainable_;  // indices into the registry
   std::vector<Part> result_parts_;
   std::vector<Var> gradients_;
@@ -255,7 +293,8 @@ TrainingProgram build_training_program(const Model& model, const std::vector<Out
   return Builder(model, losses, optimizer, options).run();
 }
 
-TrainingProgram build_evaluation_program(const Model& model, const std::vector<OutputLoss>& losses, const Precision& precision) {
+TrainingProgram build_evaluation_program(const Model& model, const std::vector<OutputLoss>& losses, const Precision& precision,
+                                         bool weighted) {
   TrainingProgram result;
   Program& program = result.program;
   WeightRegistry registry;
@@ -264,21 +303,31 @@ TrainingProgram build_evaluation_program(const Model& model, const std::vector<O
   const ModelGraph built = build_model(model, program.graph, registry, build);
   program.inputs = built.inputs;
   program.parameters = registry.parameters();
-  Var total;
+  Var total, weight;
   std::vector<NamedValue> outputs;
+  std::vector<Var> targets;
   for (size_t o = 0; o < built.outputs.size(); ++o) {
     result.targets.push_back(target_type(losses[o].loss, built.outputs[o].value.type()));
     const std::string name = "target:" + model.outputs[o].name;
     const Var target = input(program.graph, name, result.targets[o]);
     program.inputs.push_back({name, target.value});
-    const Var loss = build_loss(losses[o].loss, target, built.outputs[o].value, built.outputs[o].mask);
-    const Var weighted = loss * losses[o].weight;
-    total = total.valid() ? total + weighted : weighted;
+    targets.push_back(target);
+  }
+  result.has_weights = weighted;
+  if (weighted) weight = sample_weight_input(program, precision.variable);
+  for (size_t o = 0; o < built.outputs.size(); ++o) {
+    const Var loss = build_loss(losses[o].loss, targets[o], built.outputs[o].value, built.outputs[o].mask, weight);
+    const Var part = loss * losses[o].weight;
+    total = total.valid() ? total + part : part;
     if (built.outputs.size() > 1) outputs.push_back({"loss:" + model.outputs[o].name, loss.value});
     outputs.push_back({"prediction:" + model.outputs[o].name, built.outputs[o].value.value});
   }
   program.outputs.push_back({"loss", total.value});
   program.outputs.insert(program.outputs.end(), outputs.begin(), outputs.end());
+  for (size_t o = 0; o < built.outputs.size(); ++o) {
+    const Var mask = built.outputs[o].mask;
+    add_mask(result, model.outputs[o].name, mask.valid() ? cast(mask, DType::kFloat32) : mask);
+  }
   return result;
 }
 

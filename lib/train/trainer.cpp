@@ -126,15 +126,21 @@ class Trainer {
     step_ = build_training_program(spec_.model, training_.losses, training_.optimizer,
                                    step_options(training_, communicator_.rank(), communicator_.size()));
     step_id_ = session_.add(step_.program);
-    feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields());
-    evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_);
+    check_weights();
+    const std::string& weights = training_.weights.field;
+    feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields(), weights);
+    evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_, weights);
     std::vector<TensorType> predictions;
     for (const NamedValue& o : step_.program.outputs)
       if (o.name.rfind("prediction:", 0) == 0) {
         predictions.push_back(step_.program.graph.type(o.value));
         predictions.back().shape.at(0) = step_.targets.front().shape.at(0);  // micro-batches say 4*floor(batch/4)
       }
-    check_class_counts(*feed_, predictions, data_.train->fields());
+    // Numbers of groups need no score each.
+    const bool scores = std::none_of(training_.losses.begin(), training_.losses.end(), [](const OutputLoss& l) {
+      return l.loss.def && l.loss.def->target == LossTarget::kGroup;
+    });
+    if (scores) check_class_counts(*feed_, predictions, data_.train->fields());
     logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions);
     LoaderOptions options;
     options.batch_size = training_.batch_size;
@@ -151,6 +157,16 @@ class Trainer {
     if (loader_->batches_per_epoch() == 0)
       throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches",
                                   training_.batch_size, data_.train->size()));
+  }
+
+  void check_weights() const {
+    const std::string& field = training_.weights.field;
+    const auto& fields = data_.train->fields();
+    if (field.empty() || std::any_of(fields.begin(), fields.end(), [&](const Field& f) { return f.name == field; })) return;
+    std::string known;
+    for (const Field& f : fields) known += (known.empty() ? "" : ", ") + f.name;
+    throw UserError(
+        fmt::format("training.sample_weight: the data has no field '{}'; it has {}; give it a column as a further y", field, known));
   }
 
   void prepare_parameters() {
@@ -310,6 +326,12 @@ class Trainer {
     return state_.learning_rate.value_or(training_.schedule.at(step)) * state_.learning_rate_factor;
   }
 
+  // Batches that count for the schedule: a dynamic loss scale leaves some out.
+  int64_t iteration() {
+    if (!training_.optimizer.loss_scale) return state_.step;
+    return static_cast<int64_t>(session_.parameters().get(kLossScaleIterationName).at(0));
+  }
+
   // The samples that all ranks have of a batch, after unreadable ones were left out; 0 when some rank has none, or when
   // micro-batches, which need whole batches, lack one. All ranks get the same answer.
   int64_t usable_samples(const Batch& batch) {
@@ -329,8 +351,8 @@ class Trainer {
     }
     tensors_.clear();
     feed_->tensors(batch, tensors_);
-    const size_t targets_begin = feed_->inputs().size(), targets_end = tensors_.size();
-    learning_rate_ = learning_rate_at(state_.step);
+    const size_t targets_begin = feed_->inputs().size(), targets_end = targets_begin + feed_->targets().size();
+    learning_rate_ = learning_rate_at(iteration());
     tensors_.push_back(scalar_tensor(learning_rate_));
     if (step_.has_share)
       tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(samples)));
@@ -345,8 +367,9 @@ class Trainer {
     if (outputs > 1)
       for (size_t o = 0; o < outputs; ++o) output_losses.push_back(run.scalar_output(1 + 2 * o));
     const std::vector<Tensor> predictions = read_predictions(run, first, stride, outputs);
+    const std::vector<float> weights = step_.has_weights ? read_weights(tensors_[targets_end]) : std::vector<float>();
     logs_->add(loss, output_losses, std::span<const Tensor>(tensors_).subspan(targets_begin, targets_end - targets_begin), predictions,
-               batch.count);
+               read_masks(run, step_), weights, batch.count);
     if (training_.log_steps && leader()) write_log([&] { folder_->write_step({state_.step, state_.epoch, {{"loss", loss}}}); });
     return true;
   }
@@ -477,7 +500,10 @@ class Trainer {
     if (decision.save_best) save_best();  // first, since the checkpoint remembers that the best is on disk
     const CheckpointPolicy& policy = training_.checkpoints;
     const bool last = state_.epoch == training_.epochs || state_.stopped;
-    if (last) end_callbacks();
+    if (last) {
+      take_averages();
+      end_callbacks();
+    }
     if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch");
   }
 
@@ -494,6 +520,15 @@ class Trainer {
 
   void remember_weights() {
     for (const Parameter& p : evaluator_->program().program.parameters) remembered_[p.name] = session_.parameters().get(p.name);
+  }
+
+  // use_ema: training ends with the moving averages as the weights.
+  void take_averages() {
+    if (!training_.optimizer.config.flag("use_ema")) return;
+    const std::string suffix = std::string("/") + kAverageSlot;
+    for (const Parameter& p : step_.program.parameters)
+      if (p.name.ends_with(suffix))
+        session_.parameters().set(p.name.substr(0, p.name.size() - suffix.size()), session_.parameters().get(p.name));
   }
 
   void end_callbacks() {

@@ -1,9 +1,10 @@
 // Host views of predictions, targets and weights that the metrics share, and the weighted mean most of them are.
-// Who uses it: mean_metrics.cpp, confusion_metrics.cpp.
+// Who uses it: the files of train/metrics.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "tensor/tensor.h"
 #include "train/metric.h"
@@ -26,6 +27,18 @@ class FloatValues {
 // DL_CHECKs that there is a target for each prediction.
 void check_same_size(const Tensor& y_true, const Tensor& y_pred);
 
+// Predictions as rows of classes.
+struct Rows {
+  explicit Rows(const Tensor& y_pred);
+  const float* row(int64_t i) const { return values.data() + i * classes; }
+  FloatValues values;
+  int64_t classes, count = 0;
+};
+
+int64_t argmax(const float* row, int64_t classes);
+// The class of each row, from one-hot rows or from indices. An index that is no class is kept.
+std::vector<int64_t> class_of_rows(const Tensor& y_true, const Rows& rows, bool sparse);
+
 // The weight of each of `count` values in a row; one weight may stand for several neighbours.
 class WeightOf {
  public:
@@ -42,6 +55,7 @@ class MeanMetric : public Metric {
  public:
   explicit MeanMetric(std::string name) : Metric(std::move(name), 2) {}
   double result() const override { return state_[1] == 0 ? 0 : state_[0] / state_[1]; }
+  bool takes_mask() const override { return true; }
 
  protected:
   // value(i) for i in [0, count).
