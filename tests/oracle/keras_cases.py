@@ -8,6 +8,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit" / "l
 from keras_gradient_cases import CASES as LAYER_CASES, case  # noqa: E402
 
 MORE_LAYERS = [
+    case("Dense", {"units": 3, "kernel_constraint": {"class_name": "MaxNorm", "config": {"max_value": 1.5, "axis": 0}},
+                   "bias_constraint": {"class_name": "NonNeg", "config": {}}, "kernel_regularizer": "OrthogonalRegularizer"}, (5,)),
+    case("Conv2D", {"filters": 3, "kernel_size": 2, "kernel_constraint": {"class_name": "UnitNorm", "config": {"axis": [0, 1, 2]}}}, (5, 6, 2)),
+    case("LSTM", {"units": 3, "recurrent_constraint": {"class_name": "MinMaxNorm", "config": {"min_value": 0.1, "max_value": 0.9, "rate": 0.5,
+                                                                                              "axis": 0}}}, (4, 2)),
     case("Dense", {"units": 3, "activation": "relu", "kernel_regularizer": "l2"}, (5,)),
     case("Dense", {"units": 3, "use_bias": False, "kernel_initializer": "he_normal", "activation": "gelu"}, (4, 5)),
     case("Conv1D", {"filters": 3, "kernel_size": 4, "padding": "causal", "dilation_rate": 2}, (9, 2)),

@@ -25,21 +25,31 @@ DLTOOL = os.path.abspath(os.environ.get("DLTOOL", os.path.join(ROOT, "build/rele
 class Network:
     """`layers`: (class, config) in order, each fed by the one before, or by the names in config["inputs"]; the input is "x". Every
     layer needs a name. Targets are normal numbers, or class numbers below `classes`, or what targets(random, shape) makes; inputs
-    are normal numbers, or numbers below `tokens`."""
+    are normal numbers, or numbers below `tokens`, or what inputs(random, shape) makes. `more`: shapes of further inputs by name.
+    `outputs`: names of several outputs, each with normal numbers for targets; loss and loss_weights are then maps."""
 
-    def __init__(self, shape, layers, loss="mse", classes=None, tokens=None, targets=None):
+    def __init__(self, shape, layers, loss="mse", classes=None, tokens=None, targets=None, inputs=None, more=None, outputs=None,
+                 loss_weights=None):
         self.shape, self.layers, self.loss = shape, layers, loss
-        self.classes, self.tokens, self.targets = classes, tokens, targets
+        self.classes, self.tokens, self.targets, self.inputs = classes, tokens, targets, inputs
+        self.more, self.outputs, self.loss_weights = more or {}, outputs, loss_weights
 
     def dltool_model(self):
         source = {"shape": list(self.shape)}
         if self.tokens:
             source["dtype"] = "int32"
-        return {"inputs": {"x": source}, "layers": [{name: dict(config)} for name, config in self.layers]}
+        sources = {"x": source, **{name: {"shape": list(shape)} for name, shape in self.more.items()}}
+        model = {"inputs": sources, "layers": [{name: dict(config)} for name, config in self.layers]}
+        if self.outputs:
+            model["outputs"] = self.outputs
+        return model
 
     def keras_model(self):
         x = keras.Input(self.shape, dtype="int32" if self.tokens else "float32", name="x")
         made, last, layers = {"x": x}, x, {}
+        for name, shape in self.more.items():
+            made[name] = keras.Input(shape, name=name)
+        sources_of_all = [made[name] for name in ("x", *self.more)]
         for name, config in self.layers:
             config = dict(config)
             sources = config.pop("inputs", None)
@@ -47,9 +57,10 @@ class Network:
                 ((inner, inner_config),) = config["layer"].items()
                 config["layer"] = getattr(keras.layers, inner)(**inner_config)
             for key, value in config.items():
-                if key.endswith("_regularizer") and isinstance(value, dict):  # {L2: {l2: 0.1}}
-                    ((inner, inner_config),) = value.items()
-                    config[key] = getattr(keras.regularizers, inner)(**inner_config)
+                for kind, module in (("_regularizer", keras.regularizers), ("_constraint", keras.constraints)):
+                    if key.endswith(kind) and isinstance(value, dict):  # {L2: {l2: 0.1}}
+                        ((inner, inner_config),) = value.items()
+                        config[key] = getattr(module, inner)(**inner_config)
             layer = layers.get(config["name"]) or getattr(keras.layers, name)(**config)
             layers[config["name"]] = layer
             if sources is None:
@@ -59,7 +70,24 @@ class Network:
             else:
                 last = layer([made[s] for s in sources]) if isinstance(sources, list) else layer(made[sources])
             made[config["name"]] = last
-        return keras.Model(x, last)
+        if not self.outputs:
+            return keras.Model(x if not self.more else sources_of_all, last)
+        return keras.Model(sources_of_all, [made[name] for name in self.outputs])
+
+
+def make_optimizer(name, config):
+    config = dict(config)
+    if "inner_optimizer" in config:
+        ((inner, inner_config),) = config["inner_optimizer"].items()
+        config["inner_optimizer"] = make_optimizer(inner, inner_config)
+    return getattr(keras.optimizers, name)(**config)
+
+
+def make_loss(loss):
+    if not isinstance(loss, dict):
+        return loss
+    ((name, config),) = loss.items()
+    return getattr(keras.losses, name)(**config)
 
 
 def scramble(model, random):
@@ -80,7 +108,9 @@ def get_weights(model):
 
 
 def make_data(network, output_shape, samples, random):
-    if network.tokens:
+    if network.inputs:
+        x = network.inputs(random, (samples, *network.shape)).astype(np.float32)
+    elif network.tokens:
         x = random.integers(0, network.tokens, (samples, *network.shape)).astype(np.int32)
     else:
         x = random.normal(0, 1, (samples, *network.shape)).astype(np.float32)
@@ -103,24 +133,40 @@ def read_tree(path, group):
 class Runs:
     """Both runs of one network with one optimizer: `losses` and `weights` of each, and predictions from dltool's final weights."""
 
-    def __init__(self, folder, network, optimizer, steps=20, batch=16, seed=0):
-        self.folder = str(folder)
+    def __init__(self, folder, network, optimizer, steps=20, batch=16, seed=0, predict=True, sample_weight=False, class_weight=None):
+        self.folder, self.class_weight, self.sample_weight = str(folder), class_weight, None
         os.makedirs(self.folder, exist_ok=True)
         random = np.random.default_rng(seed)
         keras.utils.set_random_seed(seed)
         model = network.keras_model()
         scramble(model, random)
+        if network.outputs:
+            return self.compare_many(model, network, optimizer, steps, batch, random)
         x, y = make_data(network, model.output_shape[1:], steps * batch, random)
         np.savez(self.path("initial.npz"), **get_weights(model))
-        np.savez(self.path("data.npz"), x=x, y=y)
+        if sample_weight:
+            self.sample_weight = random.uniform(0, 2, len(x)).astype(np.float32) * (random.random(len(x)) < 0.7)
+        np.savez(self.path("data.npz"), x=x, y=y, **({"w": self.sample_weight} if sample_weight else {}))
         np.save(self.path("x.npy"), x)
-        self.run_dltool(network, optimizer, batch)
-        self.run_keras(model, network, optimizer, x, y, batch)
+        self.run_dltool(network, optimizer, batch, {"y": {"y": "y", "w": "w"}} if sample_weight else None)
+        self.run_keras(model, network, optimizer, [x], y, batch)
+        if not predict:
+            return
         for v in model.weights:
             if v.path in self.dltool_weights:
                 v.assign(self.dltool_weights[v.path])
         self.keras_predictions = np.asarray(model.predict(x, verbose=0, batch_size=64))
         self.dltool_predictions = self.predict()
+
+    # Several inputs and outputs.
+    def compare_many(self, model, network, optimizer, steps, batch, random):
+        samples = steps * batch
+        xs = {name: random.normal(0, 1, (samples, *shape)).astype(np.float32) for name, shape in (("x", network.shape), *network.more.items())}
+        ys = {name: random.normal(0, 1, (samples, *shape[1:])).astype(np.float32) for name, shape in zip(network.outputs, model.output_shape)}
+        np.savez(self.path("initial.npz"), **get_weights(model))
+        np.savez(self.path("data.npz"), **xs, **ys)
+        self.run_dltool(network, optimizer, batch, {"x": {n: n for n in xs}, "y": {n: n for n in ys}})
+        self.run_keras(model, network, optimizer, list(xs.values()), ys, batch)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -130,13 +176,19 @@ class Runs:
         if done.returncode != 0:
             raise AssertionError(f"dltool {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}")
 
-    def run_dltool(self, network, optimizer, batch):
+    def run_dltool(self, network, optimizer, batch, fields=None):
+        source = {"format": "npz", "path": "data.npz", **(fields or {"y": "y"}), **({"classes": network.classes} if network.classes else {})}
         spec = {
             "model": network.dltool_model(),
-            "data": {"train": {"format": "npz", "path": "data.npz", "y": "y", **({"classes": network.classes} if network.classes else {})}, "shuffle": False},
+            "data": {"train": source, "shuffle": False},
             "training": {"loss": network.loss, "optimizer": {optimizer[0]: optimizer[1]}, "batch_size": batch, "epochs": 1, "log_steps": True,
-                         "initial_weights": "initial.npz"},
+                         "initial_weights": "initial.npz", **({"loss_weights": network.loss_weights} if network.loss_weights else {})},
         }
+        if self.sample_weight is not None:
+            source.pop("classes", None)
+            spec["training"]["sample_weight"] = "w"
+        if self.class_weight:
+            spec["training"]["class_weight"] = {str(k): v for k, v in self.class_weight.items()}
         with open(self.path("run.yaml"), "w") as file:
             json.dump(spec, file)
         self.dltool("train", "run.yaml", "-q", "-o", "run")
@@ -147,15 +199,18 @@ class Runs:
         self.dltool_weights = {n: v for n, v in read_tree(self.checkpoint, "parameters").items() if n != "step"}
 
     def run_keras(self, model, network, optimizer, x, y, batch):
-        loss = network.loss
-        if isinstance(loss, dict):
-            ((name, config),) = loss.items()
-            loss = getattr(keras.losses, name)(**config)
-        model.compile(optimizer=getattr(keras.optimizers, optimizer[0])(**optimizer[1]), loss=loss)
+        loss = [make_loss(network.loss[name]) for name in network.outputs] if network.outputs else make_loss(network.loss)
+        weights = [network.loss_weights[name] for name in network.outputs] if network.loss_weights else None
+        model.compile(optimizer=make_optimizer(*optimizer), loss=loss, loss_weights=weights)
         losses = []
-        for start in range(0, len(x), batch):
+        for start in range(0, len(x[0]), batch):
             model.reset_metrics()  # Keras would answer with the mean since the last reset
-            losses.append(float(np.asarray(model.train_on_batch(x[start:start + batch], y[start:start + batch])).reshape(-1)[0]))
+            xs = [part[start:start + batch] for part in x]
+            ys = [y[name][start:start + batch] for name in network.outputs] if network.outputs else y[start:start + batch]
+            weights = None if self.sample_weight is None else self.sample_weight[start:start + batch]
+            loss = model.train_on_batch(xs if len(xs) > 1 else xs[0], ys, sample_weight=weights, class_weight=self.class_weight)
+            losses.append(float(np.asarray(loss).reshape(-1)[0]))
+        model.optimizer.finalize_variable_values(model.trainable_variables)  # as fit() ends: moving averages become the weights
         self.keras_losses = np.array(losses)
         self.keras_weights = get_weights(model)
 
