@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "autodiff/scan_gradient.h"
 #include "ops/builders.h"
+#include "ops/ops.h"
 
 namespace dl {
 namespace {
@@ -36,6 +38,7 @@ std::vector<Var> differentiate_lowering(const GradCall& call, const Node& node) 
 
 std::vector<Var> differentiate(const GradCall& call, const Node& node) {
   if (node.op->grad) return node.op->grad(call);
+  if (node.op == &op_scan) return differentiate_scan(call);
   if (node.op->lower) return differentiate_lowering(call, node);
   DL_CHECK(node.op->no_gradient, std::string(node.op->name) + " has neither a gradient nor a reason for having none");
   return std::vector<Var>(call.inputs.size());

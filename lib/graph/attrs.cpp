@@ -5,8 +5,17 @@
 #include <algorithm>
 
 #include "base/philox.h"
+#include "graph/program.h"
 
 namespace dl {
+
+Body::Body(std::shared_ptr<const Program> program)
+    : program_(std::move(program)), text_(std::make_shared<const std::string>(program_ ? to_text(*program_) : "")) {}
+
+bool operator==(const Body& a, const Body& b) {
+  if (a.program_ == b.program_) return true;
+  return a.program_ && b.program_ && *a.text_ == *b.text_ && same_program(*a.program_, *b.program_);
+}
 
 Attrs::Attrs(std::initializer_list<std::pair<std::string, AttrValue>> values) {
   for (const auto& [name, value] : values) set(name, value);
@@ -61,6 +70,11 @@ const std::string& Attrs::text(std::string_view name) const { return get<std::st
 const std::vector<int64_t>& Attrs::integers(std::string_view name) const { return get<std::vector<int64_t>>(*this, name); }
 const std::vector<double>& Attrs::reals(std::string_view name) const { return get<std::vector<double>>(*this, name); }
 const Shape& Attrs::shape(std::string_view name) const { return get<Shape>(*this, name); }
+const Program& Attrs::body(std::string_view name) const {
+  const Program* program = get<Body>(*this, name).program();
+  DL_CHECK(program, fmt::format("attribute '{}' is empty", name));
+  return *program;
+}
 DType Attrs::dtype(std::string_view name) const { return get<DType>(*this, name); }
 const Tensor& Attrs::tensor(std::string_view name) const { return get<Tensor>(*this, name); }
 
@@ -96,6 +110,8 @@ std::string to_string(const AttrValue& value) {
         } else if constexpr (std::is_same_v<T, Tensor>) {
           if (x.size() == 1) return fmt::format("{}", x.at(0));
           return fmt::format("<{} {}>", name_of(x.dtype()), to_string(std::span<const int64_t>(x.dims())));
+        } else if constexpr (std::is_same_v<T, Body>) {
+          return "{\n" + x.text() + "}";
         } else if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
           return to_string(std::span<const int64_t>(x));
         } else if constexpr (std::is_same_v<T, std::vector<double>>) {

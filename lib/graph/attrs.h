@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +14,24 @@
 
 namespace dl {
 
+struct Program;
+
+// A Program inside of an operator, such as one step of a loop; compared and hashed by its text. Null: none.
+class Body {
+ public:
+  Body() = default;
+  explicit Body(std::shared_ptr<const Program> program);
+  const Program* program() const { return program_.get(); }
+  const std::string& text() const { return *text_; }  // to_text of the program
+  friend bool operator==(const Body& a, const Body& b);
+
+ private:
+  std::shared_ptr<const Program> program_;
+  std::shared_ptr<const std::string> text_ = std::make_shared<const std::string>();
+};
+
 // Booleans are int64_t 0 or 1. Shape carries sizes that may be symbolic.
-using AttrValue = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, Shape, DType, Tensor>;
+using AttrValue = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, Shape, DType, Tensor, Body>;
 
 class Attrs {
  public:
@@ -36,6 +53,7 @@ class Attrs {
   const Shape& shape(std::string_view name) const;
   DType dtype(std::string_view name) const;
   const Tensor& tensor(std::string_view name) const;
+  const Program& body(std::string_view name) const;  // DL_CHECK that there is one
 
  private:
   std::vector<std::pair<std::string, AttrValue>> values_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "graph/op_def.h"
@@ -61,6 +63,40 @@ std::vector<char> live_nodes(const Program& program) {
     if (live[i])
       for (Value v : program.graph.node(i).inputs) live[v.node] = 1;
   return live;
+}
+
+bool same_program(const Program& a, const Program& b) {
+  const auto same_named = [](const NamedValue& x, const NamedValue& y) { return x.name == y.name && x.value == y.value; };
+  if (a.graph.size() != b.graph.size() || !a.parameters.empty() || !b.parameters.empty()) return false;
+  for (uint32_t i = 0; i < a.graph.size(); ++i) {
+    const Node &x = a.graph.node(i), &y = b.graph.node(i);
+    if (x.op != y.op || x.inputs != y.inputs || !(x.attrs == y.attrs)) return false;
+  }
+  return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(), same_named) &&
+         std::equal(a.outputs.begin(), a.outputs.end(), b.outputs.begin(), b.outputs.end(), same_named);
+}
+
+std::vector<Value> inline_program(Graph& graph, const Program& program, std::span<const Value> inputs) {
+  DL_CHECK(program.inputs.size() == inputs.size() && program.parameters.empty() && program.updates.empty(),
+           "only a program of inputs and outputs can stand inside of another graph");
+  std::vector<Value> moved(program.graph.size());  // output 0 of each node
+  std::map<Value, Value> given;
+  for (size_t i = 0; i < inputs.size(); ++i) given[program.inputs[i].value] = inputs[i];
+  const auto new_value = [&](Value v) {
+    const auto it = given.find(v);
+    return it != given.end() ? it->second : Value{moved[v.node].node, v.index};
+  };
+  const std::vector<char> live = live_nodes(program);
+  for (uint32_t i = 0; i < program.graph.size(); ++i) {
+    if (!live[i] || given.contains({i, 0})) continue;
+    const Node& node = program.graph.node(i);
+    std::vector<Value> operands;
+    for (Value v : node.inputs) operands.push_back(new_value(v));
+    moved[i] = graph.add(*node.op, operands, node.attrs);
+  }
+  std::vector<Value> outputs;
+  for (const NamedValue& o : program.outputs) outputs.push_back(new_value(o.value));
+  return outputs;
 }
 
 std::string to_text(const Program& program) {

@@ -3,6 +3,7 @@
 // Who uses it: layers and importers make Programs; train, eval, predict, export and bench read them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,11 @@ void verify(const Program& program);
 // One line per live node: "%7 = conv(%3, %5) strides=[1, 1] : float32[batch, 26, 26, 32]  # conv2d".
 std::string to_text(const Program& program);
 std::string to_dot(const Program& program);  // Graphviz
+
+// Node for node the same, tensors bit for bit, and the same inputs and outputs.
+bool same_program(const Program& a, const Program& b);
+// Adds a Program without parameters and updates to `graph`: inputs[i] stands for its input i; types follow from those given. Its outputs.
+std::vector<Value> inline_program(Graph& graph, const Program& program, std::span<const Value> inputs);
 
 // Nodes that outputs and updates need, as flags by node index.
 std::vector<char> live_nodes(const Program& program);

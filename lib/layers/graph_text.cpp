@@ -137,6 +137,7 @@ struct WriteAttr {
   SpecNode operator()(const Shape& v) const { return to_node(v); }
   SpecNode operator()(DType v) const { return SpecNode::string(name_of(v)); }
   SpecNode operator()(const Tensor& v) const { return to_node(v); }
+  SpecNode operator()(const Body& v) const { return v.program() ? dl::to_node(*v.program()) : SpecNode(); }
 };
 
 std::optional<Tensor> read_tensor(const SpecNode& node) {
@@ -193,6 +194,11 @@ struct ReadAttr {
   Result operator()(const Tensor&) const {
     const std::optional<Tensor> tensor = read_tensor(node);
     return tensor ? Result(*tensor) : std::nullopt;
+  }
+  Result operator()(const Body&) const {
+    spec::Problems ignored;
+    std::shared_ptr<const Program> body = read_graph(node, "body", ignored);
+    return body ? Result(Body(std::move(body))) : std::nullopt;
   }
 };
 

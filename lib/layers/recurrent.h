@@ -3,6 +3,7 @@
 // Who uses it: lstm.cpp, gru.cpp, simple_rnn.cpp, rnn.cpp.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,26 @@ using WalkCell = Recurrent (*)(LayerContext& context, Var x, std::span<const Var
 Recurrent walk_lstm(LayerContext& context, Var x, std::span<const Var> states, Var mask, bool reversed);
 Recurrent walk_gru(LayerContext& context, Var x, std::span<const Var> states, Var mask, bool reversed);
 Recurrent walk_simple_rnn(LayerContext& context, Var x, std::span<const Var> states, Var mask, bool reversed);
+
+// The bias of an LSTM [4 units], gates i f c o; with unit_forget_bias the forget gate starts at 1. Invalid without use_bias.
+Var add_lstm_bias(LayerContext& context, Dim units);
+
+// A recurrence without an operator of its own: `step` gives the states after a step from those before, an element of the sequence and
+// the constants; the first state is the output. States, all given, and mask as in lstm().
+using RecurrentStep = std::function<std::vector<Var>(std::span<const Var> states, Var element, std::span<const Var> constants)>;
+Recurrent walk_steps(Var sequence, std::span<const Var> states, std::span<const Var> constants, Var mask, bool reversed,
+                     const RecurrentStep& step);
+
+// Does this build draw masks for the state (recurrent_dropout)? Then, as in Keras, every gate has masks of its own, also for the input.
+bool drops_state(const LayerContext& context);
+// `count` masks of 0 and 1 / (1 - rate), other ones in every step of training.
+std::vector<Var> dropout_masks(LayerContext& context, const TensorType& type, double rate, int64_t count);
+// x @ kernel, whose columns are `gates` blocks; with drops_state every block sees its own dropout of x.
+Var project_gates(LayerContext& context, Var x, Var kernel, int64_t gates);
+// The masks of the state for `gates` gates.
+std::vector<Var> state_masks(LayerContext& context, const TensorType& state, int64_t gates);
+// The states given, or zeros.
+std::vector<Var> states_or_zeros(Graph& graph, std::span<const Var> states, const TensorType& type, size_t count);
 
 // The input sequence in the compute type, with the layer's `dropout` applied: one mask for all steps of a sample, as in Keras.
 Var recurrent_input(LayerContext& context, Var x);

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cctype>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "layers/layer.h"
@@ -14,11 +16,37 @@ constexpr const LayerDef* kTable[] = {
 #undef DL_LAYER
 };
 
+// Second names that Keras exports for its classes.
+constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
+    {"AvgPool1D", "AveragePooling1D"},
+    {"AvgPool2D", "AveragePooling2D"},
+    {"AvgPool3D", "AveragePooling3D"},
+    {"Convolution1D", "Conv1D"},
+    {"Convolution1DTranspose", "Conv1DTranspose"},
+    {"Convolution2D", "Conv2D"},
+    {"Convolution2DTranspose", "Conv2DTranspose"},
+    {"Convolution3D", "Conv3D"},
+    {"Convolution3DTranspose", "Conv3DTranspose"},
+    {"GlobalAvgPool1D", "GlobalAveragePooling1D"},
+    {"GlobalAvgPool2D", "GlobalAveragePooling2D"},
+    {"GlobalAvgPool3D", "GlobalAveragePooling3D"},
+    {"GlobalMaxPool1D", "GlobalMaxPooling1D"},
+    {"GlobalMaxPool2D", "GlobalMaxPooling2D"},
+    {"GlobalMaxPool3D", "GlobalMaxPooling3D"},
+    {"MaxPool1D", "MaxPooling1D"},
+    {"MaxPool2D", "MaxPooling2D"},
+    {"MaxPool3D", "MaxPooling3D"},
+    {"SeparableConvolution1D", "SeparableConv1D"},
+    {"SeparableConvolution2D", "SeparableConv2D"},
+};
+
 }  // namespace
 
 std::span<const LayerDef* const> layer_table() { return kTable; }
 
 const LayerDef* find_layer_def(std::string_view class_name) {
+  for (const auto& [alias, name] : kAliases)
+    if (class_name == alias) class_name = name;
   for (const LayerDef* def : kTable)
     if (class_name == def->class_name) return def;
   return nullptr;

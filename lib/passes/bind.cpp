@@ -9,7 +9,10 @@ Program bind_sizes(const Program& program, const Bindings& bindings) {
     Node node = call.node;
     bool changed = false;
     for (const auto& [name, value] : call.node.attrs.values())
-      if (const Shape* shape = std::get_if<Shape>(&value)) {
+      if (const Body* body = std::get_if<Body>(&value); body && body->program()) {
+        node.attrs.set(name, Body(std::make_shared<const Program>(bind_sizes(*body->program(), bindings))));
+        changed = true;
+      } else if (const Shape* shape = std::get_if<Shape>(&value)) {
         const Shape bound = dl::bind(*shape, bindings);
         if (bound == *shape) continue;
         node.attrs.set(name, bound);

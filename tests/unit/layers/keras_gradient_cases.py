@@ -215,4 +215,17 @@ RECURRENT = [
     case("SimpleRNNCell", {"units": 2, "activation": "relu"}, (3,), (2,)),
 ]
 
-CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT
+CONV_LSTM = [
+    case("ConvLSTM1D", {"filters": 3, "kernel_size": 2}, (3, 5, 2)),
+    case("ConvLSTM1D", {"filters": 2, "kernel_size": 3, "padding": "same", "strides": 2, "return_sequences": True, "return_state": True,
+                        "go_backwards": True}, (3, 7, 2)),
+    case("ConvLSTM2D", {"filters": 2, "kernel_size": [2, 3], "padding": "same", "return_sequences": True}, (3, 4, 5, 2)),
+    case("ConvLSTM2D", {"filters": 2, "kernel_size": 2, "dilation_rate": 2, "use_bias": False, "unit_forget_bias": False,
+                        "activation": "relu", "recurrent_activation": "hard_sigmoid"}, (2, 5, 4, 2)),
+    case("ConvLSTM2D", {"filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True, **FIRST}, (2, 2, 3, 4)),
+    case("ConvLSTM2D", {"filters": 2, "kernel_size": 2}, (2, 3, 4, 1), (2, 3, 2), (2, 3, 2)),
+    case("ConvLSTM3D", {"filters": 2, "kernel_size": 2, "return_state": True}, (2, 2, 3, 2, 2)),
+    case("Bidirectional", {"layer": ("ConvLSTM1D", {"filters": 2, "kernel_size": 2, "padding": "same", "return_sequences": True, "name": "c"})}, (3, 4, 2)),
+]
+
+CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT + CONV_LSTM
