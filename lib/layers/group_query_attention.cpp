@@ -47,9 +47,12 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
 
 const LayerDef layer_group_query_attention = {
     .class_name = "GroupQueryAttention",
-    .summary = "Attention whose query heads share fewer key and value heads; inputs [query, value] or [query, value, key].",
+    .summary =
+        "Attention whose query heads share fewer key and value heads; inputs [query, value], [query, value, key] or [query, value, key, "
+        "attention "
+        "mask].",
     .min_inputs = 2,
-    .max_inputs = 3,
+    .max_inputs = 4,
     .masking = Masking::kOwn,
     .keys = join_keys({int_key("head_dim", 1), int_key("num_query_heads", 1), int_key("num_key_value_heads", 1)}, head_keys()),
     .check = check,

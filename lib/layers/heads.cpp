@@ -1,5 +1,10 @@
 #include "layers/heads.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
 #include "layers/noise.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
@@ -65,7 +70,7 @@ Var attention_mask(LayerContext& context, std::span<const MaskedVar> inputs) {
   Var mask;
   const auto combine = [&](Var more) { mask = mask.valid() ? logical_and(mask, more) : more; };
   if (inputs[0].mask.valid()) combine(expand_dims(inputs[0].mask, 2));
-  for (size_t i = inputs.size() > 1 ? 1 : 0; i < inputs.size(); ++i)
+  for (size_t i = inputs.size() > 1 ? 1 : 0; i < std::min<size_t>(inputs.size(), 3); ++i)
     if (inputs[i].mask.valid()) combine(expand_dims(inputs[i].mask, 1));
   if (context.config().flag("use_causal_mask"))
     combine(greater_equal(step_numbers(context, query, value, 1), step_numbers(context, query, value, 2)));
@@ -74,12 +79,26 @@ Var attention_mask(LayerContext& context, std::span<const MaskedVar> inputs) {
     const double window = static_cast<double>(context.config().integer("sliding_window"));
     combine(logical_and(less(distance, window), greater(distance, -window)));
   }
+  if (inputs.size() < 4) return mask;
+  const Var given = inputs[3].value, allowed = given.dtype() == DType::kBool ? given : not_equal(given, 0.0);
+  if (mask.valid() && allowed.rank() > mask.rank())
+    throw UserError("the attention mask " + to_string(given.shape()) +
+                    " must be [batch, query time, value time] where the layer has other masks, too");
+  combine(allowed);
+  return mask;
+}
+
+Var spread_mask(Var mask, int64_t rank, int64_t count) {
+  if (mask.rank() < count || mask.rank() > rank)
+    throw UserError(
+        fmt::format("the attention mask {} has {} axes, must have {} to {}", to_string(mask.shape()), mask.rank(), count, rank));
+  while (mask.rank() < rank) mask = expand_dims(mask, mask.rank() - count);
   return mask;
 }
 
 Attended attend_heads(LayerContext& context, Var q, Var k, Var v, Var mask, double scale) {
   const double rate = context.config().real("dropout");
-  if (mask.valid()) mask = expand_dims(mask, 1);
+  if (mask.valid()) mask = spread_mask(mask, 4, 2);
   const bool with_weights = context.config().flag("return_attention_scores");
   if (rate == 0 && !with_weights) {
     const Var y = attention(q, k, v, mask, scale);

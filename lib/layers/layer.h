@@ -180,7 +180,8 @@ struct LayerDef {
   // Cross-key checks, normalisation of kAny keys, and children. May be null.
   void (*check)(Layer& layer, spec::Reader& reader) = nullptr;
   std::vector<MaskedVar> (*build)(LayerContext& context, std::span<const MaskedVar> inputs) = nullptr;
-  bool adapts = false;  // has statistics to compute from the data before training (Normalization)
+  bool adapts = false;                        // has statistics to compute from the data before training (Normalization)
+  const char* keras_module = "keras.layers";  // where Keras finds the class
 };
 
 #define DL_LAYER(name) extern const LayerDef layer_##name;

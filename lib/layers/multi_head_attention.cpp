@@ -57,10 +57,9 @@ Var softmax_last(Var x, int64_t count) {
 Attended attend_axes(LayerContext& context, Var q, Var k, Var v, Var mask, double scale, const std::vector<int64_t>& axes) {
   const Equations e = equations_for(q.rank(), axes);
   const auto count = static_cast<int64_t>(axes.size());
-  if (mask.valid() && (count != 1 || axes[0] != 1)) throw UserError("masks need attention over axis 1 alone: set attention_axes to 1");
   Var scores = einsum(k, e.source, q * scale, e.query, e.scores);
   if (mask.valid()) {
-    while (mask.rank() < scores.rank()) mask = expand_dims(mask, 1);
+    mask = spread_mask(mask, scores.rank(), 2 * count);
     scores = select(mask, scores, -1e9);
   }
   Var weights = softmax_last(scores, count);
@@ -100,6 +99,8 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
     attended = attend_heads(context, heads_first(q), heads_first(k), heads_first(v), mask, scale);
     attended.result = heads_first(attended.result);
   } else {
+    if (mask.valid() && inputs.size() < 4 && axes != std::vector<int64_t>{1})
+      throw UserError("masks need attention over axis 1 alone: set attention_axes to 1");
     attended = attend_axes(context, q, k, v, mask, scale, axes);
   }
   const Var gated = gate.valid() ? attended.result * sigmoid(gate) : attended.result;
@@ -115,8 +116,11 @@ std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> i
 
 const LayerDef layer_multi_head_attention = {
     .class_name = "MultiHeadAttention",
-    .summary = "Attention of a query to a value sequence; inputs [query, value] or [query, value, key], one input attends to itself.",
-    .max_inputs = 3,
+    .summary =
+        "Attention of a query to a value sequence; inputs [query, value], [query, value, key] or [query, value, key, attention mask], one "
+        "input "
+        "attends to itself.",
+    .max_inputs = 4,
     .masking = Masking::kOwn,
     .keys = join_keys({int_key("num_heads", 1), int_key("key_dim", 1), int_key("value_dim", spec::Node(), 1), ints_key("output_shape"),
                        ints_key("attention_axes")},

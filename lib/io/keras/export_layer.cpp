@@ -182,7 +182,7 @@ std::string wrapped_name(const Layer& wrapper, const char* key, const Layer& chi
 Node export_config(const Layer& layer, const std::string& name, const std::string& outer_dtype, KerasVersion version);
 
 Node export_child(const Layer& child, const std::string& name, const std::string& dtype, KerasVersion version) {
-  return keras_object("keras.layers", child.def->class_name, export_config(child, name, dtype, version), version);
+  return keras_object(child.def->keras_module, child.def->class_name, export_config(child, name, dtype, version), version);
 }
 
 // Whether Keras makes this very backward layer from the forward one.

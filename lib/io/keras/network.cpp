@@ -106,7 +106,7 @@ class Maker {
       if (const std::string why = why_not_keras(layer, version_); !why.empty()) problem(call, why);
       Node config = export_layer_config(layer, version_);
       if (version_ == KerasVersion::k2 && std::string_view(layer.def->class_name) == "MultiHeadAttention") add_built_shapes(call, config);
-      net_.operations.push_back({Kind::kLayer, layer.name, layer.def->class_name, "keras.layers", std::move(config), &layer, {}});
+      net_.operations.push_back({Kind::kLayer, layer.name, layer.def->class_name, layer.def->keras_module, std::move(config), &layer, {}});
     }
     const size_t operation = found->second;
     NetworkCall made = make_call(call, layer);
@@ -267,6 +267,7 @@ class Maker {
       else
         made.arguments = {refs[0]}, made.keywords.emplace_back("value", value);
       if (refs.size() > 2) made.keywords.emplace_back("key", refs[2]);
+      if (refs.size() > 3) made.keywords.emplace_back("attention_mask", refs[3]);
     } else if (contains(kAttention, name) || contains(kMerges, name)) {
       made.arguments = {Argument::list(refs)};
     } else if (contains(kRecurrent, name) && refs.size() > 1) {

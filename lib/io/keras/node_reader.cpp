@@ -72,10 +72,12 @@ void read_keyword(const std::string& name, const Node& value, FindTensor find, K
   } else if (is_default(value)) {
     return;
   } else if (pure && !tensors.empty()) {
-    static constexpr std::string_view kOrder[] = {"inputs", "sequences", "sequence", "query", "value", "key", "initial_state", "states"};
+    static constexpr std::string_view kOrder[] = {"inputs", "sequences",      "sequence",      "query", "value",
+                                                  "key",    "attention_mask", "initial_state", "states"};
     const auto found = std::find(std::begin(kOrder), std::end(kOrder), name);
     if (found == std::end(kOrder)) return call.problems.push_back(name);
     call.has_state |= name == "initial_state";
+    call.has_attention_mask |= name == "attention_mask";
     ordered.emplace_back(static_cast<int>(found - std::begin(kOrder)), std::move(tensors));
   } else {
     call.problems.push_back(name);
@@ -96,6 +98,8 @@ void read_keywords(const Node& keywords, FindTensor find, KerasCall& call) {
   }
   std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [rank, tensors] : ordered) call.inputs.insert(call.inputs.end(), tensors.begin(), tensors.end());
+  // The attention mask is the fourth input; the value is the key where none is given.
+  if (call.has_attention_mask && call.inputs.size() == 3) call.inputs.insert(call.inputs.begin() + 2, call.inputs[1]);
 }
 
 // {"args": [...], "kwargs": {...}}

@@ -31,6 +31,7 @@ struct KerasCall {
   bool causal = false;                   // use_causal_mask
   bool scores = false;                   // return_attention_scores
   bool has_state = false;                // initial_state
+  bool has_attention_mask = false;       // attention_mask
   std::string training;                  // "", "true" or "false"
   std::vector<std::string> problems;     // arguments that mean something unknown
 };
