@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kFar = 1e9;  // what a masked score loses, as in Keras
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_attention(LayerContext& context, std::span<const MaskedVar> inputs) {
   const AttentionInputs in = attention_inputs(context, inputs);
   const auto scalar_weight = [&](const char* name) { return context.add_weight({name, {}, named_initializer("Ones")}); };
   const bool scaled = context.config().flag("use_scale");
@@ -75,7 +75,7 @@ const LayerDef layer_attention = {
     .max_inputs = 3,
     .masking = Masking::kOwn,
     .keys = attention_keys({bool_key("use_scale", false), choice_key("score_mode", {"dot", "concat"}, "dot")}),
-    .build = build,
+    .build = build_attention,
 };
 
 }  // namespace dl

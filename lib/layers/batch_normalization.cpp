@@ -11,7 +11,7 @@
 namespace dl {
 namespace {
 
-constexpr double kKerasEpsilon = 1e-7;
+constexpr double kBatchNormalizationEpsilon = 1e-7;
 
 std::vector<int64_t> other_axes(int64_t axis, int64_t rank) {
   std::vector<int64_t> axes;
@@ -24,7 +24,7 @@ std::vector<int64_t> other_axes(int64_t axis, int64_t rank) {
 std::pair<Var, Var> masked_moments(Var x, Var mask, int64_t axis) {
   const Var kept = broadcast_to(expand_dims(mask, -1), x.shape());
   const std::vector<int64_t> axes = other_axes(axis, x.rank());
-  const Var count = reduce_sum(cast(expand_dims(mask, -1), x.dtype()), axes) + kKerasEpsilon;
+  const Var count = reduce_sum(cast(expand_dims(mask, -1), x.dtype()), axes) + kBatchNormalizationEpsilon;
   const Var mean = reduce_sum(select(kept, x, 0.0), axes) / count;
   Shape broadcast(static_cast<size_t>(x.rank()), Dim(1));
   broadcast[static_cast<size_t>(axis)] = x.dim(axis);
@@ -46,7 +46,7 @@ Var statistic(LayerContext& context, const char* name, Dim channels) {
   return context.add_weight(std::move(spec));
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_batch_normalization(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
   // Half types would overflow in the sums, so everything here happens in the variable type, as in Keras.
   const Var x = cast(inputs[0].value, context.variable_dtype());
@@ -91,7 +91,7 @@ const LayerDef layer_batch_normalization = {
              regularizer_key("gamma_regularizer"), constraint_key("beta_constraint"), constraint_key("gamma_constraint"),
              unsupported_key("renorm", spec::Node::boolean(false)), unsupported_key("renorm_clipping"), ignored_key("renorm_momentum"),
              unsupported_key("synchronized", spec::Node::boolean(false))},
-    .build = build,
+    .build = build_batch_normalization,
 };
 
 }  // namespace dl

@@ -15,7 +15,7 @@ std::string prefixed(std::string_view prefix, const std::string& name) {
 
 bool is_recurrent(const Layer& layer) { return layer.config.has("go_backwards"); }
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_bidirectional(Layer& layer, spec::Reader& reader) {
   // Keras writes null for "keep both outputs apart".
   if (const spec::Node* mode = reader.node().find("merge_mode"); mode && mode->is_null())
     layer.config.set("merge_mode", spec::Node::string("none"));
@@ -74,7 +74,7 @@ Var merge(const std::string& mode, Var forward, Var backward) {
   return concat({forward, backward}, -1);
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_bidirectional(LayerContext& context, std::span<const MaskedVar> inputs) {
   // With initial states: the first half of them for the forward layer.
   std::vector<MaskedVar> forward_inputs = {inputs[0]}, backward_inputs = {inputs[0]};
   const size_t states = inputs.size() - 1;
@@ -105,8 +105,8 @@ const LayerDef layer_bidirectional = {
              {.name = "backward_layer", .kind = KeyKind::kLayer},
              choice_key("merge_mode", {"concat", "sum", "ave", "mul", "none"}, "concat"),
              unsupported_key("weights")},
-    .check = check,
-    .build = build,
+    .check = check_bidirectional,
+    .build = build_bidirectional,
 };
 
 }  // namespace dl

@@ -9,9 +9,9 @@
 namespace dl {
 namespace {
 
-constexpr double kKerasEpsilon = 1e-7;
+constexpr double kDotEpsilon = 1e-7;
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_dot(Layer& layer, spec::Reader& reader) {
   const spec::Node axes = layer.config.node("axes");
   const auto is_int = [](const spec::Node& node) { return node.kind() == spec::Kind::kInt; };
   if (is_int(axes)) return;
@@ -41,10 +41,10 @@ Var as_matrix(Var x, int64_t axis, Shape& others) {
 
 Var unit_length(Var x, int64_t axis) {
   // Keras's ops.normalize with order 2.
-  return x * rsqrt(maximum(reduce_sum(square(x), {axis}, true), kKerasEpsilon * kKerasEpsilon));
+  return x * rsqrt(maximum(reduce_sum(square(x), {axis}, true), kDotEpsilon * kDotEpsilon));
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_dot(LayerContext& context, std::span<const MaskedVar> inputs) {
   Var operands[2];
   Shape shape = {inputs[0].value.dim(0)};
   for (size_t i = 0; i < 2; ++i) {
@@ -73,8 +73,8 @@ const LayerDef layer_dot = {
     .max_inputs = 2,
     .masking = Masking::kOwn,
     .keys = {any_key("axes", {}, true), bool_key("normalize", false)},
-    .check = check,
-    .build = build,
+    .check = check_dot,
+    .build = build_dot,
 };
 
 }  // namespace dl

@@ -47,7 +47,7 @@ std::optional<Equation> parse_equation(std::string text) {
   return e;
 }
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_einsum_dense(Layer& layer, spec::Reader& reader) {
   const std::optional<Equation> equation = parse_equation(layer.config.text("equation"));
   if (!equation)
     return reader.report("equation", "must be like 'abc,cd->abd' or '...x,xy->...y': one letter for each axis, none twice in an operand");
@@ -134,7 +134,7 @@ Var add_bias(LayerContext& context, const Equation& e, const Shape& result, Var 
   return y + context.add_weight("bias", shape);
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_einsum_dense(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Var x = context.to_compute(inputs[0].value);
   const Equation written = *parse_equation(context.config().text("equation"));
   const Equation e = spell_out(written, x.rank());
@@ -163,8 +163,8 @@ const LayerDef layer_einsum_dense = {
              unsupported_key("lora_alpha"),
              unsupported_key("gptq_unpacked_column_size"),
              unsupported_key("quantization_config")},
-    .check = check,
-    .build = build,
+    .check = check_einsum_dense,
+    .build = build_einsum_dense,
 };
 
 }  // namespace dl

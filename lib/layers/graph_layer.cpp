@@ -10,7 +10,7 @@
 namespace dl {
 namespace {
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_graph_layer(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Program& program = *context.layer().graph;
   std::map<Value, Value> moved;  // from the program to the graph of the context
   for (size_t i = 0; i < program.inputs.size(); ++i) moved[program.inputs[i].value] = inputs[i].value.value;
@@ -51,7 +51,7 @@ const LayerDef layer_graph = {
     .max_inputs = -1,
     .masking = Masking::kOwn,
     .autocast = false,
-    .build = build,
+    .build = build_graph_layer,
 };
 
 Model graph_model(const std::string& name, std::shared_ptr<const Program> program) {

@@ -23,7 +23,7 @@ int64_t group_count(const Config& config, Dim channels) {
   return groups;
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_group_normalization(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
   // In the variable type, as in Keras: half types would lose the small variances.
   const Var x = cast(inputs[0].value, context.variable_dtype());
@@ -59,7 +59,7 @@ const LayerDef layer_group_normalization = {
         [](Layer& layer, spec::Reader& reader) {
           if (layer.config.integer("groups") == 0) reader.report("groups", "is 0, must be positive, or -1 for one group per channel");
         },
-    .build = build,
+    .build = build_group_normalization,
 };
 
 }  // namespace dl

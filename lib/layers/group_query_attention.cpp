@@ -12,12 +12,12 @@ namespace {
 
 // The sublayers' places in .weights.h5 begin with '_' here, unlike MultiHeadAttention's, as in Keras.
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_group_query_attention(Layer& layer, spec::Reader& reader) {
   const int64_t query = layer.config.integer("num_query_heads"), shared = layer.config.integer("num_key_value_heads");
   if (query % shared != 0) reader.report("num_key_value_heads", fmt::format("is {}, must divide num_query_heads ({})", shared, query));
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_group_query_attention(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
   const Var query = context.to_compute(inputs[0].value), value = context.to_compute(inputs[1].value);
   const Var key = inputs.size() > 2 ? context.to_compute(inputs[2].value) : value;
@@ -55,8 +55,8 @@ const LayerDef layer_group_query_attention = {
     .max_inputs = 4,
     .masking = Masking::kOwn,
     .keys = join_keys({int_key("head_dim", 1), int_key("num_query_heads", 1), int_key("num_key_value_heads", 1)}, head_keys()),
-    .check = check,
-    .build = build,
+    .check = check_group_query_attention,
+    .build = build_group_query_attention,
 };
 
 }  // namespace dl

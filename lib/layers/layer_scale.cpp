@@ -11,7 +11,7 @@ namespace dl {
 const LayerDef layer_layer_scale = {
     .class_name = "LayerScale",
     .summary = "x times a learned factor for each channel, init_values at first; projection_dim is the number of channels.",
-    .keys = {float_key("init_values", 1e-6), int_key("projection_dim", 1)},
+    .keys = {float_key("init_values", 1e-6, -1e30), int_key("projection_dim", 1)},
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Var x = context.to_compute(inputs[0].value);
       const Dim channels(context.config().integer("projection_dim"));

@@ -1,3 +1,4 @@
+#include "layers/activations.h"
 #include "layers/recurrent.h"
 #include "ops/builders.h"
 

@@ -77,7 +77,7 @@ Shape output_sizes(const Config& config, Var query) {
   return sizes;
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_multi_head_attention(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
   const Var query = context.to_compute(inputs[0].value), value = context.to_compute(inputs[inputs.size() > 1 ? 1 : 0].value);
   const Var key = inputs.size() > 2 ? context.to_compute(inputs[2].value) : value;
@@ -125,7 +125,7 @@ const LayerDef layer_multi_head_attention = {
     .keys = join_keys({int_key("num_heads", 1), int_key("key_dim", 1), int_key("value_dim", spec::Node(), 1), ints_key("output_shape"),
                        ints_key("attention_axes")},
                       head_keys()),
-    .build = build,
+    .build = build_multi_head_attention,
 };
 
 }  // namespace dl

@@ -5,7 +5,7 @@ namespace dl {
 namespace {
 
 // A masked step is a factor of 1, and 0 where every input masks it (Keras 3).
-std::vector<MaskedVar> build(LayerContext&, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_multiply(LayerContext&, std::span<const MaskedVar> inputs) {
   const std::vector<Var> operands = merge_operands(inputs), masks = operand_masks(inputs, operands);
   Var y, kept;
   bool all_masked = true;
@@ -29,7 +29,7 @@ const LayerDef layer_multiply = {
     .min_inputs = 2,
     .max_inputs = -1,
     .masking = Masking::kOwn,
-    .build = build,
+    .build = build_multiply,
 };
 
 }  // namespace dl

@@ -8,9 +8,9 @@
 namespace dl {
 namespace {
 
-constexpr double kKerasEpsilon = 1e-7;
+constexpr double kNormalizationEpsilon = 1e-7;
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_normalization(Layer& layer, spec::Reader& reader) {
   // null, when written, means one mean for everything; the default is the last axis.
   const spec::Node* written = reader.node().find("axis");
   const spec::Node axis = layer.config.node("axis");
@@ -52,7 +52,7 @@ const LayerDef layer_normalization = {
     .summary = "(x - mean) / standard deviation, taken from the training data or given.",
     .masking = Masking::kPass,
     .keys = {any_key("axis", spec::Node::integer(-1)), floats_key("mean"), floats_key("variance"), bool_key("invert", false)},
-    .check = check,
+    .check = check_normalization,
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Var x = context.to_compute(inputs[0].value);
       const std::vector<int64_t> axes = normalize_axes(context.config().integers("axis"), x.rank(), "Normalization");
@@ -65,7 +65,7 @@ const LayerDef layer_normalization = {
         broadcast[static_cast<size_t>(axis)] = x.dim(axis);
       }
       const Var mean = statistic(context, "mean", 0, kept, broadcast);
-      const Var deviation = maximum(sqrt(statistic(context, "variance", 1, kept, broadcast)), kKerasEpsilon);
+      const Var deviation = maximum(sqrt(statistic(context, "variance", 1, kept, broadcast)), kNormalizationEpsilon);
       return {{context.config().flag("invert") ? mean + x * deviation : (x - mean) / deviation, {}}};
     },
     .adapts = true,

@@ -15,7 +15,7 @@ std::shared_ptr<const Layer> frozen_with(const std::shared_ptr<const Layer>& cel
   return copy;
 }
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_rnn(Layer& layer, spec::Reader& reader) {
   spec::Node cell = layer.config.node("cell");
   // A list of cells is a stack.
   if (cell.is_list()) {
@@ -27,7 +27,7 @@ void check(Layer& layer, spec::Reader& reader) {
     layer.children["cell"] = frozen_with(child, layer.trainable);
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_rnn(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Layer& cell = *context.layer().children.at("cell");
   const Var x = context.to_compute(inputs[0].value), mask = inputs[0].mask;
   if (x.rank() != 3) throw UserError("needs a sequence [batch, time, features], got " + to_string(x.shape()));
@@ -46,8 +46,8 @@ const LayerDef layer_rnn = {
     .max_inputs = -1,
     .masking = Masking::kOwn,
     .keys = join_keys({any_key("cell", {}, true)}, sequence_keys()),
-    .check = check,
-    .build = build,
+    .check = check_rnn,
+    .build = build_rnn,
 };
 
 }  // namespace dl

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kMasked = -1e9;
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_softmax(Layer& layer, spec::Reader& reader) {
   const spec::Node axis = layer.config.node("axis");
   const auto is_int = [](const spec::Node& node) { return node.kind() == spec::Kind::kInt; };
   if (is_int(axis)) return;
@@ -53,7 +53,7 @@ const LayerDef layer_softmax = {
     .max_inputs = 2,
     .masking = Masking::kPass,
     .keys = {any_key("axis", spec::Node::integer(-1))},
-    .check = check,
+    .check = check_softmax,
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Var x = inputs[0].value, mask = mask_of(inputs);
       const Var y = softmax_over(mask.valid() ? select(mask, x, kMasked) : x, context.config().node("axis"));

@@ -9,7 +9,7 @@
 namespace dl {
 namespace {
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_stacked_rnn_cells(Layer& layer, spec::Reader& reader) {
   const spec::Node cells = layer.config.node("cells");
   if (!cells.is_list() || cells.items().empty()) return reader.report("cells", "must be a list of cells, such as [LSTMCell: {units: 8}]");
   std::set<std::string> names;  // of the weights: cells without names of their own are numbered
@@ -29,7 +29,7 @@ const LayerDef layer_stacked_rnn_cells = {
     .summary = "Cells on top of each other, for RNN.",
     .max_inputs = -1,
     .keys = {any_key("cells", {}, true)},
-    .check = check,
+    .check = check_stacked_rnn_cells,
     .build = [](LayerContext&, std::span<const MaskedVar>) -> std::vector<MaskedVar> {
       throw UserError("StackedRNNCells works inside of RNN only");
     },

@@ -9,7 +9,7 @@
 namespace dl {
 namespace {
 
-void check(Layer& layer, spec::Reader& reader) {
+void check_time_distributed(Layer& layer, spec::Reader& reader) {
   const auto child = read_child_layer(layer.config.node("layer"), reader.path_of("layer"), reader.problems());
   if (!child) return;
   if (child->def->min_inputs > 1) reader.report("layer", fmt::format("is {}, must be a layer of one input", child->def->class_name));
@@ -41,7 +41,7 @@ Var merge_leading(Var x) {
   return reshape(x, shape);
 }
 
-std::vector<MaskedVar> build(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<MaskedVar> build_time_distributed(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Var x = inputs[0].value, mask = inputs[0].mask;
   if (x.rank() < 3) throw UserError("TimeDistributed needs [batch, time, ...], got " + to_string(x.shape()));
   const Layer& child = *context.layer().children.at("layer");
@@ -73,8 +73,8 @@ const LayerDef layer_time_distributed = {
     .masking = Masking::kPass,
     .autocast = false,
     .keys = {{.name = "layer", .kind = KeyKind::kLayer, .required = true}},
-    .check = check,
-    .build = build,
+    .check = check_time_distributed,
+    .build = build_time_distributed,
 };
 
 }  // namespace dl

@@ -1,4 +1,4 @@
-"""Models for test_keras_files.py, written once for Keras 3 and tf-keras: functions of the framework K that give a model. Sizes differ on
+"""Models for keras_files.py, written once for Keras 3 and tf-keras: functions of the framework K that give a model. Sizes differ on
 every axis, so that a mix-up shows. `KERAS2` names those that tf-keras has, too."""
 
 import pathlib
@@ -35,6 +35,10 @@ MORE_LAYERS = [
     case("GRU", {"units": 3, "return_sequences": True, "return_state": True}, (5, 2)),
     case("GRU", {"units": 3, "reset_after": False, "go_backwards": True, "use_bias": False}, (5, 2)),
     case("GRU", {"units": 3}, (5, 2), (3,)),
+    case("LSTM", {"units": 3, "dropout": 0.2, "recurrent_dropout": 0.3, "seed": 4}, (5, 2)),
+    case("GRU", {"units": 3, "recurrent_dropout": 0.3}, (5, 2)),
+    case("SimpleRNN", {"units": 3, "recurrent_dropout": 0.4, "return_sequences": True}, (5, 2)),
+    case("ConvLSTM2D", {"filters": 2, "kernel_size": 2, "recurrent_dropout": 0.4}, (3, 4, 3, 2)),
     case("Bidirectional", {"layer": ("LSTM", {"units": 3, "return_sequences": True, "name": "l"})}, (5, 2)),
     case("Bidirectional", {"layer": ("GRU", {"units": 3, "name": "g"}), "merge_mode": "ave"}, (5, 2)),
     case("Bidirectional", {"layer": ("LSTM", {"units": 3, "name": "l"}), "merge_mode": "mul"}, (5, 2)),
@@ -287,13 +291,41 @@ def many_layers(K):
     return K.Model(x, K.layers.Dense(2, name="d")(h))
 
 
+def attention_masks(K):
+    """Masks as an argument: with and without axes of batch and heads, of numbers and of truths, with a key and without."""
+    x, y, m = K.Input((5, 6), name="x"), K.Input((4, 6), name="y"), K.Input((5, 4), name="m")
+    heads = K.Input((2, 5, 4), name="heads")
+    a = K.layers.MultiHeadAttention(2, 3, name="a")(x, y, attention_mask=m > 0.0)
+    b = K.layers.MultiHeadAttention(2, 3, name="b")(x, y, key=K.layers.Dense(6, name="k")(y), attention_mask=heads > -0.5)
+    c = K.layers.MultiHeadAttention(3, 2, dropout=0.2, name="c")(query=x, value=K.layers.Masking(name="my")(y), attention_mask=m > -1.0)
+    return K.Model([x, y, m, heads], [a, b, c])
+
+
+def attention_masks_of_numbers(K):
+    x, m = K.Input((5, 6), name="x"), K.Input((5, 5), name="m")
+    a, s = K.layers.MultiHeadAttention(2, 3, name="a")(x, x, attention_mask=K.ops.abs(K.ops.sign(m)), return_attention_scores=True)
+    b = K.layers.GroupQueryAttention(3, 4, 2, name="g")(x, x, attention_mask=K.ops.greater(m, -0.3), use_causal_mask=True)
+    return K.Model([x, m], [a, s, b])
+
+
+def parts_of_applications(K):
+    """Layers that keras.applications has of its own."""
+    from keras.src.applications import convnext, inception_resnet_v2
+    x = K.Input((8, 9, 4), name="x")
+    h = convnext.ConvNeXtBlock(4, layer_scale_init_value=0.3, name="block")(x)
+    h = convnext.ConvNeXtBlock(4, drop_path_rate=0.2, name="deep")(h)
+    return K.Model(x, inception_resnet_v2.CustomScaleLayer(0.17)([x, h]))
+
+
 def application(name, size):
     return lambda K: getattr(K.applications, name)(weights=None, input_shape=(size, size, 3), classes=7)
 
 
 MODELS = {f.__name__: f for f in (shared, nested, nested_sequential, branches, masked_branches, tagger, transformer, unet, arithmetic, functions,
-                                  reuse_after_embedding, cells, frozen, seq2seq, odd_names, many_layers)}
+                                  reuse_after_embedding, cells, frozen, seq2seq, odd_names, many_layers, attention_masks, attention_masks_of_numbers,
+                                  parts_of_applications)}
 APPLICATIONS = {name: application(name, size) for name, size in (
     ("MobileNetV2", 32), ("ResNet50", 32), ("EfficientNetB0", 32), ("DenseNet121", 32), ("Xception", 71), ("MobileNetV3Small", 32))}
 # Those that Keras 2 can hold; MobileNetV3 of Keras 3 has the activation hard_silu, which Keras 2 does not know.
-KERAS2 = (set(MODELS) | set(APPLICATIONS)) - {"functions", "odd_names", "many_layers", "MobileNetV3Small"}
+KERAS2 = (set(MODELS) | set(APPLICATIONS)) - {"functions", "odd_names", "many_layers", "MobileNetV3Small", "attention_masks_of_numbers",
+                                               "parts_of_applications"}

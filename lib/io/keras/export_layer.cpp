@@ -72,7 +72,8 @@ constexpr MissingKey kMissing[] = {
 constexpr std::string_view kCallKeys[] = {"use_causal_mask", "return_attention_scores"};
 
 // Classes that Keras 2 does not have.
-constexpr std::string_view kOnlyKeras3[] = {"AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
+constexpr std::string_view kOnlyKeras3[] = {"CustomScaleLayer",         "StochasticDepth",          "LayerScale",
+                                            "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
                                             "AdaptiveMaxPooling1D",     "AdaptiveMaxPooling2D",     "AdaptiveMaxPooling3D",
                                             "GroupQueryAttention",      "RMSNormalization"};
 

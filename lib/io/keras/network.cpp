@@ -30,13 +30,23 @@ bool contains(const Range& range, std::string_view name) {
 }
 
 constexpr std::string_view kCells[] = {"LSTMCell", "GRUCell", "SimpleRNNCell"};
-constexpr std::string_view kRecurrent[] = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"};
+constexpr std::string_view kRecurrent[] = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"};
 constexpr std::string_view kHeads[] = {"MultiHeadAttention", "GroupQueryAttention"};
 constexpr std::string_view kAttention[] = {"Attention", "AdditiveAttention"};
 constexpr std::string_view kMerges[] = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"};
 // Layers whose call takes a mask in Keras 3.
-constexpr std::string_view kTakesMask[] = {
-    "LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed", "BatchNormalization", "GlobalAveragePooling1D", "Softmax"};
+constexpr std::string_view kTakesMask[] = {"LSTM",
+                                           "GRU",
+                                           "SimpleRNN",
+                                           "RNN",
+                                           "Bidirectional",
+                                           "ConvLSTM1D",
+                                           "ConvLSTM2D",
+                                           "ConvLSTM3D",
+                                           "TimeDistributed",
+                                           "BatchNormalization",
+                                           "GlobalAveragePooling1D",
+                                           "Softmax"};
 
 void collect(const Argument& argument, std::vector<NetworkTensor>& tensors) {
   if (argument.kind == Argument::Kind::kTensor) tensors.push_back(argument.tensor);
@@ -268,7 +278,7 @@ class Maker {
         made.arguments = {refs[0]}, made.keywords.emplace_back("value", value);
       if (refs.size() > 2) made.keywords.emplace_back("key", refs[2]);
       if (refs.size() > 3) made.keywords.emplace_back("attention_mask", refs[3]);
-    } else if (contains(kAttention, name) || contains(kMerges, name)) {
+    } else if (contains(kAttention, name) || contains(kMerges, name) || name == "CustomScaleLayer") {
       made.arguments = {Argument::list(refs)};
     } else if (contains(kRecurrent, name) && refs.size() > 1) {
       if (version_ == KerasVersion::k3)

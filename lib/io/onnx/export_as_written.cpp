@@ -568,10 +568,10 @@ std::string refuse(const RefuseCall& call) {
   return form_of(call.node, call.graph, call.constants, call.opset) ? "" : "has no form in this operator set";
 }
 
-const std::vector<Row> kRows = {{&op_composite, emit, refuse}};
+const std::vector<Row> kAsWrittenRows = {{&op_composite, emit, refuse}};
 
 }  // namespace
 
-std::span<const Row> rows_as_written() { return kRows; }
+std::span<const Row> rows_as_written() { return kAsWrittenRows; }
 
 }  // namespace dl::onnx_export

@@ -253,7 +253,7 @@ void emit_cast(Emitter& e, const Node& node, Value self) {
 }
 
 // The first row of an operator counts: what is special stands before the table.
-const std::vector<Row> kRows = {
+const std::vector<Row> kElementwiseRows = {
     {&op_add, emit_add},
     {&op_sub, emit_sub},
     {&op_mul, emit_mul},
@@ -289,6 +289,6 @@ Value unspread_operand(const Emitter& e, const Node& node, size_t i) {
   return v;
 }
 
-std::span<const Row> elementwise_rows() { return kRows; }
+std::span<const Row> elementwise_rows() { return kElementwiseRows; }
 
 }  // namespace dl::onnx_export

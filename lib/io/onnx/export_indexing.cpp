@@ -74,7 +74,7 @@ std::string refuse_shift(const RefuseCall& call) {
   return "";
 }
 
-const std::vector<Row> kRows = {
+const std::vector<Row> kIndexingRows = {
     {&op_cumsum, emit_cumsum},
     {&op_top_k, emit_top_k},
     {&op_gather_elements, emit_gather_elements},
@@ -94,6 +94,6 @@ const std::vector<Row> kRows = {
 
 }  // namespace
 
-std::span<const Row> indexing_rows() { return kRows; }
+std::span<const Row> indexing_rows() { return kIndexingRows; }
 
 }  // namespace dl::onnx_export

@@ -182,7 +182,7 @@ void emit_gelu(Emitter& e, const Node& node, Value self) {
   e.result(self, e.op("Gelu", {e.use(node.inputs[0])}, std::move(attrs)));
 }
 
-const std::vector<Row> kRows = {
+const std::vector<Row> kNnRows = {
     {&op_conv, emit_convolution, refuse_convolution},
     {&op_conv_input_grad, emit_convolution, refuse_convolution},
     {&op_matmul, emit_matmul},
@@ -212,6 +212,6 @@ bool emit_with_bias(Emitter& e, const Node& add, Value self) {
   return false;
 }
 
-std::span<const Row> nn_rows() { return kRows; }
+std::span<const Row> nn_rows() { return kNnRows; }
 
 }  // namespace dl::onnx_export

@@ -396,7 +396,7 @@ void emit_layer(Emitter& e, const Node& node, Value self) {
     if (e.needed(value(k))) e.fail("the values kept for training are no outputs in ONNX");
 }
 
-const std::vector<Row> kRows = {{&op_lstm, emit_layer, refuse}, {&op_gru, emit_layer, refuse}};
+const std::vector<Row> kRecurrentRows = {{&op_lstm, emit_layer, refuse}, {&op_gru, emit_layer, refuse}};
 
 // The mask of the recurrent node whose sequence this is, with zeros at the masked steps.
 std::optional<Value> mask_behind(const Emitter& e, Value v) {
@@ -464,6 +464,6 @@ bool emit_bidirectional(Emitter& e, const Node& concat, Value self) {
   return true;
 }
 
-std::span<const Row> recurrent_rows() { return kRows; }
+std::span<const Row> recurrent_rows() { return kRecurrentRows; }
 
 }  // namespace dl::onnx_export

@@ -34,7 +34,7 @@ void emit_arg_max(Emitter& e, const Node& node, Value self) {
   e.result(self, e.op("ArgMax", {e.use(node.inputs[0])}, {{"axis", node.attrs.integer("axis")}, {"keepdims", int64_t{0}}}));
 }
 
-const std::vector<Row> kRows = {
+const std::vector<Row> kReduceRows = {
     {&op_reduce_sum, [](Emitter& e, const Node& node, Value self) { reduce(e, node, self, "ReduceSum", nullptr); }},
     {&op_reduce_max, [](Emitter& e, const Node& node, Value self) { reduce(e, node, self, "ReduceMax", "GlobalMaxPool"); }},
     {&op_reduce_min, [](Emitter& e, const Node& node, Value self) { reduce(e, node, self, "ReduceMin", nullptr); }},
@@ -56,6 +56,6 @@ bool emit_mean(Emitter& e, const Node& div, Value self) {
   return true;
 }
 
-std::span<const Row> reduce_rows() { return kRows; }
+std::span<const Row> reduce_rows() { return kReduceRows; }
 
 }  // namespace dl::onnx_export

@@ -200,7 +200,7 @@ void emit_size_of(Emitter& e, const Node& node, Value self) {
   e.result(self, type == DType::kInt64 ? count : e.op("Cast", {count}, {{"to", int64_t{onnx_type(type)}}}));
 }
 
-const std::vector<Row> kRows = {
+const std::vector<Row> kShapeRows = {
     {&op_reshape, emit_reshape},
     {&op_transpose, emit_transpose},
     {&op_broadcast_to, emit_broadcast},
@@ -268,6 +268,6 @@ bool emit_resize(Emitter& e, const Node&, Value self) {
   return true;
 }
 
-std::span<const Row> shape_rows() { return kRows; }
+std::span<const Row> shape_rows() { return kShapeRows; }
 
 }  // namespace dl::onnx_export

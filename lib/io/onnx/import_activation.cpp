@@ -142,7 +142,7 @@ OnnxValues import_dropout(NodeCall& call) {
   return {x, mask};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kActivationRows[] = {
     {"Elu", 1, import_elu},
     {"Celu", 12, import_celu},
     {"Selu", 1, import_selu},
@@ -167,6 +167,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_activation() { return kRows; }
+std::span<const OpRow> onnx_rows_activation() { return kActivationRows; }
 
 }  // namespace dl::onnx

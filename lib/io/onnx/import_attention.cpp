@@ -148,13 +148,13 @@ OnnxValues import_rotary_embedding(NodeCall& call) {
   return {y};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kAttentionRows[] = {
     {"Attention", 23, import_attention},
     {"RotaryEmbedding", 23, import_rotary_embedding},
 };
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_attention() { return kRows; }
+std::span<const OpRow> onnx_rows_attention() { return kAttentionRows; }
 
 }  // namespace dl::onnx

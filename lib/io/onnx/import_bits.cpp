@@ -53,7 +53,7 @@ OnnxValues import_bit_cast(NodeCall& call) {
 
 OnnxValues import_det(NodeCall& call) { return {determinant(call.in(0))}; }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kBitsRows[] = {
     {"BitwiseAnd", 18, import_pair<bitwise_and>}, {"BitwiseOr", 18, import_pair<bitwise_or>},
     {"BitwiseXor", 18, import_pair<bitwise_xor>}, {"BitwiseNot", 18, import_bitwise_not},
     {"BitShift", 11, import_bit_shift},           {"IsNaN", 9, import_is_nan, kAnyType},
@@ -63,6 +63,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_bits() { return kRows; }
+std::span<const OpRow> onnx_rows_bits() { return kBitsRows; }
 
 }  // namespace dl::onnx

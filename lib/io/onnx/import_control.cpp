@@ -164,7 +164,7 @@ OnnxValues scan_samples(NodeCall& call) {
 
 OnnxValues import_scan(NodeCall& call) { return call.opset() < 9 ? scan_samples(call) : run_scan(call, scan_plan(call, 0)); }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kControlRows[] = {
     {"If", 1, import_if, kAnyType},
     {"Loop", 1, import_loop, kAnyType},
     {"Scan", 8, import_scan, kAnyType},
@@ -172,6 +172,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_control() { return kRows; }
+std::span<const OpRow> onnx_rows_control() { return kControlRows; }
 
 }  // namespace dl::onnx

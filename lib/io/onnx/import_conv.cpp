@@ -67,13 +67,13 @@ OnnxValues import_conv_transpose(NodeCall& call) {
   return {call.has(2) ? add_bias(call, y, call.in(2)) : y};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kConvRows[] = {
     {"Conv", 1, import_conv},
     {"ConvTranspose", 1, import_conv_transpose},
 };
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_conv() { return kRows; }
+std::span<const OpRow> onnx_rows_conv() { return kConvRows; }
 
 }  // namespace dl::onnx

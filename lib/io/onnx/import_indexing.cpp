@@ -247,7 +247,7 @@ OnnxValues import_unique(NodeCall& call) {
   return {picked, list(u.first), list(u.inverse), list(u.counts)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kIndexingRows[] = {
     {"Gather", 1, import_gather, kAnyType},
     {"GatherElements", 11, import_gather_elements, kAnyType},
     {"GatherND", 11, import_gather_nd, kAnyType},
@@ -265,6 +265,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_indexing() { return kRows; }
+std::span<const OpRow> onnx_rows_indexing() { return kIndexingRows; }
 
 }  // namespace dl::onnx

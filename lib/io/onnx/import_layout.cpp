@@ -237,7 +237,7 @@ OnnxValues import_reverse_sequence(NodeCall& call) {
   return {gather_elements(x, places, time)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kLayoutRows[] = {
     {"Pad", 2, import_pad, kAnyType},
     {"Range", 11, import_range, kAnyType},
     {"EyeLike", 9, import_eye_like, kAnyType},
@@ -250,6 +250,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_layout() { return kRows; }
+std::span<const OpRow> onnx_rows_layout() { return kLayoutRows; }
 
 }  // namespace dl::onnx

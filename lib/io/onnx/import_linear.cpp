@@ -176,7 +176,7 @@ OnnxValues import_einsum(NodeCall& call) {
   return {permute(result, out)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kLinearRows[] = {
     {"MatMul", 1, import_matmul},
     {"Gemm", 1, import_gemm},
     {"Einsum", 12, import_einsum},
@@ -184,6 +184,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_linear() { return kRows; }
+std::span<const OpRow> onnx_rows_linear() { return kLinearRows; }
 
 }  // namespace dl::onnx

@@ -38,13 +38,13 @@ OnnxValues import_cross_entropy(NodeCall& call) {
   return {likelihood_loss(call, log_p), log_p};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kLossRows[] = {
     {"NegativeLogLikelihoodLoss", 12, import_nll_loss},
     {"SoftmaxCrossEntropyLoss", 12, import_cross_entropy},
 };
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_loss() { return kRows; }
+std::span<const OpRow> onnx_rows_loss() { return kLossRows; }
 
 }  // namespace dl::onnx

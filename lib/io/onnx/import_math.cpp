@@ -73,7 +73,7 @@ OnnxValues import_cast_like(NodeCall& call) {
 
 OnnxValues import_identity(NodeCall& call) { return {call.value(0)}; }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kMathRows[] = {
     {"Not", 1, import_not},
     {"And", 1, import_and},
     {"Or", 1, import_or},
@@ -90,6 +90,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_math() { return kRows; }
+std::span<const OpRow> onnx_rows_math() { return kMathRows; }
 
 }  // namespace dl::onnx

@@ -134,7 +134,7 @@ OnnxValues import_lrn(NodeCall& call) {
   return {x / pow(sum * (alpha / static_cast<double>(size)) + bias, beta)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kNormRows[] = {
     {"BatchNormalization", 1, import_batch_normalization},
     {"InstanceNormalization", 1, import_instance_normalization},
     {"GroupNormalization", 18, import_group_normalization},
@@ -147,6 +147,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_norm() { return kRows; }
+std::span<const OpRow> onnx_rows_norm() { return kNormRows; }
 
 }  // namespace dl::onnx

@@ -164,7 +164,7 @@ OnnxValues import_global_lp_pool(NodeCall& call) {
   return {p == 2 ? sqrt(sum) : pow(sum, 1 / p)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kPoolRows[] = {
     {"MaxPool", 1, import_max_pool},
     {"AveragePool", 1, import_average_pool},
     {"LpPool", 2, import_lp_pool},
@@ -175,6 +175,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_pool() { return kRows; }
+std::span<const OpRow> onnx_rows_pool() { return kPoolRows; }
 
 }  // namespace dl::onnx

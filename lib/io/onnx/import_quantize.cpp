@@ -180,7 +180,7 @@ OnnxValues import_qlinear_conv(NodeCall& call) {
   return requantize(call, sums, rescale(one_number(call.in(1)), scale, one_number(call.in(6))), 7, call.dtype(0));
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kQuantizeRows[] = {
     {"QuantizeLinear", 10, import_quantize_linear},
     {"DequantizeLinear", 10, import_dequantize_linear},
     {"DynamicQuantizeLinear", 11, import_dynamic_quantize_linear},
@@ -192,6 +192,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_quantize() { return kRows; }
+std::span<const OpRow> onnx_rows_quantize() { return kQuantizeRows; }
 
 }  // namespace dl::onnx

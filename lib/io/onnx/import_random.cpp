@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <numbers>
 
 #include "io/onnx/import_util.h"
 #include "ops/indexing.h"
@@ -11,7 +12,6 @@
 namespace dl::onnx {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr int64_t kOnnxStream = 0x0A11;  // apart from the streams of layers
 
 Var uniform(NodeCall& call, const Shape& shape, int64_t draw) {
@@ -23,7 +23,7 @@ Var uniform(NodeCall& call, const Shape& shape, int64_t draw) {
 // By Box and Muller; 1 - u is never 0.
 Var normal(NodeCall& call, const Shape& shape) {
   const Var radius = sqrt(log(1.0 - uniform(call, shape, 0)) * -2.0);
-  return radius * cos(uniform(call, shape, 1) * (2 * kPi));
+  return radius * cos(uniform(call, shape, 1) * (2 * std::numbers::pi));
 }
 
 Var finish(NodeCall& call, Var x, DType fallback) {
@@ -77,7 +77,7 @@ OnnxValues import_multinomial(NodeCall& call) {
   return {finish(call, minimum(passed, last), DType::kInt32)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kRandomRows[] = {
     {"RandomUniform", 1, import_random<scaled_uniform>},
     {"RandomNormal", 1, import_random<scaled_normal>},
     {"RandomUniformLike", 1, import_random_like<scaled_uniform>, kAnyType},
@@ -88,6 +88,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_random() { return kRows; }
+std::span<const OpRow> onnx_rows_random() { return kRandomRows; }
 
 }  // namespace dl::onnx

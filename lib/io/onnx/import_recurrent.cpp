@@ -293,7 +293,7 @@ OnnxValues import_lstm(NodeCall& call) {
   return outputs_of(cell, std::move(results));
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kRecurrentRows[] = {
     {"RNN", 7, import_rnn},
     {"GRU", 7, import_gru},
     {"LSTM", 7, import_lstm},
@@ -301,6 +301,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_recurrent() { return kRows; }
+std::span<const OpRow> onnx_rows_recurrent() { return kRecurrentRows; }
 
 }  // namespace dl::onnx

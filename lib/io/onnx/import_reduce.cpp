@@ -93,7 +93,7 @@ OnnxValues import_arg(NodeCall& call, bool smallest) {
 OnnxValues import_arg_max(NodeCall& call) { return import_arg(call, false); }
 OnnxValues import_arg_min(NodeCall& call) { return import_arg(call, true); }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kReduceRows[] = {
     {"ReduceSum", 1, import_reduce_sum},
     {"ReduceMean", 1, import_plain<reduce_mean>},
     {"ReduceMax", 1, import_plain<reduce_max>},
@@ -110,6 +110,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_reduce() { return kRows; }
+std::span<const OpRow> onnx_rows_reduce() { return kReduceRows; }
 
 }  // namespace dl::onnx

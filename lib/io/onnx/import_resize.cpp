@@ -325,10 +325,10 @@ OnnxValues import_upsample(NodeCall& call) {
   return resize_by_scales(call, x, resized_axes(call, x.rank()), scales, m);
 }
 
-constexpr OpRow kRows[] = {{"Resize", 10, import_resize}, {"Upsample", 7, import_upsample}};
+constexpr OpRow kResizeRows[] = {{"Resize", 10, import_resize}, {"Upsample", 7, import_upsample}};
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_resize() { return kRows; }
+std::span<const OpRow> onnx_rows_resize() { return kResizeRows; }
 
 }  // namespace dl::onnx

@@ -229,7 +229,7 @@ OnnxValues import_constant_of_shape(NodeCall& call) {
   return {broadcast_to(constant(call.graph(), value.reshaped({})), shape)};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kShapeRows[] = {
     {"Shape", 1, import_never, kAnyType},         {"Size", 1, import_never, kAnyType},
     {"Reshape", 5, import_reshape, kAnyType},     {"Flatten", 1, import_flatten, kAnyType},
     {"Transpose", 1, import_transpose, kAnyType}, {"Squeeze", 1, import_squeeze, kAnyType},
@@ -241,6 +241,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_shape() { return kRows; }
+std::span<const OpRow> onnx_rows_shape() { return kShapeRows; }
 
 }  // namespace dl::onnx

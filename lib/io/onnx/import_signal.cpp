@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "io/onnx/import_util.h"
 
@@ -11,7 +12,6 @@ namespace {
 
 using Reals = std::vector<double>;
 using Ints = std::vector<int64_t>;
-constexpr double kPi = 3.14159265358979323846;
 constexpr int64_t kMaxLength = 8192;  // the matrix has the square of it
 
 struct Transform {
@@ -35,7 +35,7 @@ Reals transform_matrix(const Transform& t) {
       const double times = half && j != 0 && 2 * j != t.length ? 2 : 1;
       for (int64_t result = 0; result < t.parts_out; ++result)
         for (int64_t k = 0; k < t.given; ++k) {
-          const double angle = sign * 2 * kPi * static_cast<double>(j * k % t.length) / static_cast<double>(t.length);
+          const double angle = sign * 2 * std::numbers::pi * static_cast<double>(j * k % t.length) / static_cast<double>(t.length);
           const double value = part == result ? std::cos(angle) : part == 0 ? std::sin(angle) : -std::sin(angle);
           m[at++] = value * factor * times;
         }
@@ -134,7 +134,7 @@ OnnxValues window(NodeCall& call, double a, double b, double c) {
   const auto n = static_cast<double>(call.integer("periodic", 1) != 0 ? size : size - 1);
   Reals values;
   for (int64_t i = 0; i < size; ++i) {
-    const double angle = 2 * kPi * static_cast<double>(i) / n;
+    const double angle = 2 * std::numbers::pi * static_cast<double>(i) / n;
     values.push_back(a + b * std::cos(angle) + c * std::cos(2 * angle));
   }
   return {OnnxValue(number_tensor(type->dtype, {size}, values))};
@@ -174,7 +174,7 @@ OnnxValues import_mel_weights(NodeCall& call) {
   return {OnnxValue(number_tensor(type->dtype, {rows, bins}, weights))};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kSignalRows[] = {
     {"DFT", 17, import_dft},
     {"STFT", 17, import_stft},
     {"HannWindow", 17, import_hann},
@@ -185,6 +185,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_signal() { return kRows; }
+std::span<const OpRow> onnx_rows_signal() { return kSignalRows; }
 
 }  // namespace dl::onnx

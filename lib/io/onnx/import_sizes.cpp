@@ -235,7 +235,7 @@ Result sizes_prod(NodeCall& call) {
 }  // namespace
 
 std::span<const SizesRow> onnx_sizes_rows() {
-  static constexpr SizesRow kRows[] = {
+  static constexpr SizesRow kSizesRows[] = {
       {"Shape", sizes_shape},
       {"Size", sizes_size},
       {"Gather", sizes_gather},
@@ -256,7 +256,7 @@ std::span<const SizesRow> onnx_sizes_rows() {
       {"Min", sizes_min},
       {"ReduceProd", sizes_prod},
   };
-  return kRows;
+  return kSizesRows;
 }
 
 }  // namespace dl::onnx

@@ -93,12 +93,12 @@ OnnxValues import_tf_idf(NodeCall& call) {
   return {row ? squeeze(sum, {0}) : sum};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kTextRows[] = {
     {"TfIdfVectorizer", 9, import_tf_idf},
 };
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_text() { return kRows; }
+std::span<const OpRow> onnx_rows_text() { return kTextRows; }
 
 }  // namespace dl::onnx

@@ -454,7 +454,7 @@ OnnxValues import_non_max_suppression(NodeCall& call) {
   return {OnnxValue(int_tensor({static_cast<int64_t>(result.size()) / 3, 3}, result))};
 }
 
-constexpr OpRow kRows[] = {
+constexpr OpRow kVisionRows[] = {
     {"GridSample", 16, import_grid_sample},
     {"AffineGrid", 20, import_affine_grid},
     {"DeformConv", 19, import_deform_conv},
@@ -468,6 +468,6 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> onnx_rows_vision() { return kRows; }
+std::span<const OpRow> onnx_rows_vision() { return kVisionRows; }
 
 }  // namespace dl::onnx
