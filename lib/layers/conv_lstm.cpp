@@ -62,15 +62,12 @@ Recurrent walk(LayerContext& context, Var x, std::span<const Var> states, Var ma
   const Var recurrent_kernel = context.add_weight("recurrent_kernel", kernel_shape(filters), "recurrent");
   const Var bias = add_lstm_bias(context, filters);
   Var projected = convolve_input(context, x, kernel, channels_first);
-  // One axis more than an image, but the channels stand at the same end.
-  if (bias.valid())
-    projected = projected + (channels_first ? reshape(bias,
-                                                      [&] {
-                                                        Shape shape(static_cast<size_t>(spatial) + 1, Dim(1));
-                                                        shape[0] = bias.dim(0);
-                                                        return shape;
-                                                      }())
-                                            : bias);
+  if (bias.valid()) {
+    // One axis more than an image, but the channels stand at the same end.
+    Shape shape(channels_first ? static_cast<size_t>(spatial) + 1 : 1, Dim(1));
+    shape[0] = bias.dim(0);
+    projected = projected + reshape(bias, shape);
+  }
 
   TensorType state = projected.type();
   state.shape.erase(state.shape.begin() + 1);
@@ -116,9 +113,9 @@ std::vector<ConfigKey> conv_lstm_keys(size_t spatial) {
                     regularizer_key("kernel_regularizer"),
                     regularizer_key("recurrent_regularizer"),
                     regularizer_key("bias_regularizer"),
-                    unsupported_key("kernel_constraint"),
-                    unsupported_key("recurrent_constraint"),
-                    unsupported_key("bias_constraint"),
+                    constraint_key("kernel_constraint"),
+                    constraint_key("recurrent_constraint"),
+                    constraint_key("bias_constraint"),
                     float_key("dropout", 0, 0, 1),
                     float_key("recurrent_dropout", 0, 0, 1),
                     seed_key()},

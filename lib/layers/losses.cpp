@@ -120,7 +120,11 @@ Loss read_loss(const spec::Node& node, const std::string& path, spec::Problems& 
   if (!named) return loss;
   loss.def = find_loss(named->name);
   if (!loss.def) {
-    const std::string hint = spec::suggestion(named->name, loss_names());
+    std::string hint = spec::suggestion(named->name, loss_names());
+    if (hint.empty()) {
+      for (const LossDef* def : kTable) hint += fmt::format(", {}", def->name);
+      hint = "; known: expression" + hint;
+    }
     problems.add(node.place(), path, fmt::format("unknown loss '{}'{}", named->name, hint));
     return loss;
   }

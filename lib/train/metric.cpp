@@ -83,8 +83,7 @@ MetricSpec read_metric(const spec::Node& node, const std::string& path, spec::Pr
     const std::vector<std::string_view> names = metric_names();
     std::string hint = spec::suggestion(named->name, names);
     if (hint.empty()) {
-      for (const MetricDef* def : kMetrics) hint += fmt::format(", {}", def->name);
-      hint = "; known: accuracy" + hint;
+      for (const MetricDef* def : kMetrics) hint += fmt::format("{}{}", hint.empty() ? "; known: " : ", ", def->name);
     }
     problems.add(node.place(), path, fmt::format("unknown metric '{}'{}", named->name, hint));
     return result;

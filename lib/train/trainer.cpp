@@ -137,9 +137,8 @@ class Trainer {
         predictions.back().shape.at(0) = step_.targets.front().shape.at(0);  // micro-batches say 4*floor(batch/4)
       }
     // Numbers of groups need no score each.
-    const bool scores = std::none_of(training_.losses.begin(), training_.losses.end(), [](const OutputLoss& l) {
-      return l.loss.def && l.loss.def->target == LossTarget::kGroup;
-    });
+    const bool scores = std::none_of(training_.losses.begin(), training_.losses.end(),
+                                     [](const OutputLoss& l) { return l.loss.def && l.loss.def->target == LossTarget::kGroup; });
     if (scores) check_class_counts(*feed_, predictions, data_.train->fields());
     logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions);
     LoaderOptions options;

@@ -205,6 +205,8 @@ TEST_CASE("an operator with a scalar kernel and a lowering computes the same by 
   for (const OpDef* op : all_ops()) {
     const KernelRow* reference = op->lower ? find_reference(cpu(), *op) : nullptr;
     if (!reference) continue;
+    // The exponential of a sum of logarithms loses as many roundings as the sum is large, here some tens.
+    const double own_roundings = op == &op_ctc_loss_grad ? 128 : 8;
     const std::vector<Sample> own = samples_of(*op);
     for (size_t i = 0; i < own.size(); ++i) {
       Case c(*op, own[i], i, DType::kFloat64);
@@ -217,7 +219,7 @@ TEST_CASE("an operator with a scalar kernel and a lowering computes the same by 
       for (size_t k = 0; k < c.inputs.size(); ++k) evaluator.feed(c.inputs[k].value, c.values[k]);
       const Truth truth(*op, own[i], i);
       for (size_t k = 0; k < direct.size(); ++k)
-        check(compare(evaluator.evaluate(lowered[k].value), direct[k], truth.sensitivity[k], 8, 16, 0), c.name + ", lowering");
+        check(compare(evaluator.evaluate(lowered[k].value), direct[k], truth.sensitivity[k], own_roundings, 16, 0), c.name + ", lowering");
     }
   }
 }

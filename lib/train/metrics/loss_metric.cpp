@@ -23,10 +23,8 @@ class LossMetric : public MeanMetric {
     if (!session_) build(truth, predicted);
     const Executable& run = session_->run(0, {truth, predicted});
     const Tensor values = run.output(0);
-    std::vector<float> all(weights.begin(), weights.end());
-    if (has_mask_) mask_weights(run.output(1), values.size(), all);
-    // Values that are fewer than the weights, such as one in all, count once.
-    const std::span<const float> used = static_cast<int64_t>(all.size()) > values.size() ? std::span<const float>() : all;
+    // Values that are fewer than the weights, such as one in all, count once. A class that the loss ignores counts as zeros, as in Keras.
+    const std::span<const float> used = static_cast<int64_t>(weights.size()) > values.size() ? std::span<const float>() : weights;
     add(values.size(), used, [&](int64_t i) { return sign_ * values.at(i); });
     if (sum_) state_[1] = 0;
   }
@@ -54,23 +52,14 @@ class LossMetric : public MeanMetric {
     const LossValues made = loss_per_sample(loss_, truth, predicted);
     program_.inputs = {{"y_true", truth.value}, {"y_pred", predicted.value}};
     program_.outputs = {{"values", cast(made.values, DType::kFloat32).value}};
-    has_mask_ = made.mask.valid();
-    if (has_mask_) program_.outputs.push_back({"mask", cast(made.mask, DType::kFloat32).value});
     backend_ = make_cpu_backend();
     session_ = std::make_unique<Session>(*backend_, CompileOptions{});
     session_->add(program_);
   }
 
-  static void mask_weights(const Tensor& mask, int64_t count, std::vector<float>& weights) {
-    const WeightOf weight(weights, count);
-    std::vector<float> both(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) both[static_cast<size_t>(i)] = weight[i] * static_cast<float>(mask.at(i));
-    weights = std::move(both);
-  }
-
   Loss loss_;
   double sign_;
-  bool sum_, has_mask_ = false;
+  bool sum_;
   Program program_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Session> session_;

@@ -57,13 +57,13 @@ TEST_CASE("every problem of a model is reported with its place") {
       "layers:\n"
       "  - Conv2d: {filters: 3}\n"
       "  - Conv2D: {filters: 0, kernel_size: [3, 3, 3], paddin: same}\n"
-      "  - Dense: {units: 3, activation: rellu, kernel_constraint: max_norm}\n");
+      "  - Dense: {units: 3, activation: rellu, lora_rank: 4}\n");
   CHECK(lines.find("m.yaml:3:5: layers[0].Conv2d: unknown layer 'Conv2d' (did you mean 'Conv2D'?)") != std::string::npos);
   CHECK(lines.find("m.yaml:4:23: layers[1].Conv2D.filters: is 0, must be an integer >= 1") != std::string::npos);
   CHECK(lines.find("layers[1].Conv2D.kernel_size: is a list, must be an integer >= 1 or a list of 2 integers >= 1") != std::string::npos);
   CHECK(lines.find("(did you mean 'padding'?)") != std::string::npos);
   CHECK(lines.find("unknown activation 'rellu' (did you mean 'relu'?)") != std::string::npos);
-  CHECK(lines.find("layers[2].Dense.kernel_constraint: is not supported yet; leave it out") != std::string::npos);
+  CHECK(lines.find("layers[2].Dense.lora_rank: is not supported yet; leave it out") != std::string::npos);
 }
 
 TEST_CASE("names must be known and lead somewhere") {

@@ -95,7 +95,7 @@ TEST_CASE("keys of losses that do not fit are told with what is allowed") {
   CHECK(has(problems_of("{Huber: {reduction: none}}"), "mean_with_sample_weight"));
   CHECK(has(problems_of("{CategoricalGeneralizedCrossEntropy: {q: 1}}"), "below 1"));
   CHECK(has(problems_of("binary_focal_crossentropi"), "binary_focal_crossentropy"));
-  CHECK(has(problems_of("{Tversky: {alfa: 1}}"), "did you mean 'alpha'"));
+  CHECK(has(problems_of("{Tversky: {alph: 1}}"), "did you mean 'alpha'"));
 }
 
 TEST_CASE("CTC: labels that do not fit into the time give infinity, labels that are no class NaN") {
