@@ -111,6 +111,8 @@ def make_layer(K, class_name, config):
     config = {k: convert(k, v) for k, v in config.items()}
     if K.__name__ == "tf_keras" and class_name == "LeakyReLU":
         config = {"alpha": config["negative_slope"]}
+    if K.__name__ == "tf_keras" and class_name.startswith("ConvLSTM"):  # its default is another function in Keras 3
+        config.setdefault("recurrent_activation", "sigmoid")
     if class_name.startswith("AveragePooling"):
         config = {"pool_size": 2, **config}
     return getattr(K.layers, class_name)(**config)
