@@ -19,6 +19,7 @@
 #include "commands.h"
 #include "convert_job.h"
 #include "output.h"
+#include "remote_source.h"
 #include "table.h"
 
 namespace dl::app {
@@ -119,6 +120,7 @@ std::string result_text(const std::string& source, const ConvertResult& r, const
 struct Job {
   std::string source;
   std::vector<ConvertTarget> targets;
+  std::string name() const { return is_url(source) ? public_url(source) : source; }  // for messages
 };
 
 // Reports each file as it is done. Thread-safe.
@@ -142,7 +144,7 @@ class Reporter {
   void failed(const Job& job, const Error& error) {
     const std::lock_guard lock(mutex_);
     worst_ = std::max(worst_, static_cast<int>(error.code()));
-    Json json = {{"schema_version", 1}, {"status", "failed"}, {"source", job.source}};
+    Json json = {{"schema_version", 1}, {"status", "failed"}, {"source", job.name()}};
     if (job.targets.size() == 1) json.update({{"target", job.targets[0].path}, {"format", job.targets[0].format}});
     json["error"] = {{"code", static_cast<int>(error.code())}, {"message", error.what()}};
     record(dump(json));
@@ -252,9 +254,12 @@ Job single_job(const ConvertOptions& o) {
     job.targets.push_back({o.paths[1], o.to.empty() ? format_for(o.paths[1]) : o.to[0]});
     return job;
   }
-  const fs::path folder = o.out_dir.empty() ? fs::path(job.source).lexically_normal().parent_path() : fs::path(o.out_dir);
+  const bool remote = is_url(job.source);  // its results go to the current folder
+  const fs::path beside = remote ? fs::path() : fs::path(job.source).lexically_normal().parent_path();
+  const fs::path folder = o.out_dir.empty() ? beside : fs::path(o.out_dir);
   if (!o.out_dir.empty()) fs::create_directories(folder);
-  for (const std::string& format : o.to) job.targets.push_back({(folder / target_name(job.source, format)).string(), format});
+  const std::string name = remote ? file_name_of_url(job.source) : job.source;
+  for (const std::string& format : o.to) job.targets.push_back({(folder / target_name(name, format)).string(), format});
   return job;
 }
 
@@ -291,10 +296,33 @@ ExitCode run_many(const std::vector<Job>& jobs, const ConvertOptions& o, const C
   return reporter.worst();
 }
 
+std::vector<ConvertResult> convert_remote(const Job& job, const ConvertOptions& o, ConvertSettings settings) {
+  for (const ConvertTarget& target : job.targets) check_target(job.source, target, settings);
+  const RemoteSource remote(job.source, job.targets, settings.if_newer && !settings.force);
+  std::vector<ConvertResult> results;
+  if (!remote.changed()) {
+    for (const ConvertTarget& target : job.targets) {
+      results.emplace_back().target = target;
+      results.back().skipped = true;
+    }
+    return results;
+  }
+  settings.force = true;  // the server's version is another one
+  try {
+    results = convert(remote.path(), o.from, job.targets, settings);
+  } catch (const ParityError& e) {
+    throw ParityError(e.code(), remote.named(e.what()));
+  } catch (const Error& e) {
+    throw Error(e.code(), remote.named(e.what()));
+  }
+  remote.record();
+  return results;
+}
+
 ExitCode run_one(const Job& job, const ConvertOptions& o, const ConvertSettings& settings) {
   Reporter reporter(o, settings, false);
   try {
-    reporter.done(job.source, convert(job.source, o.from, job.targets, settings));
+    reporter.done(job.name(), is_url(job.source) ? convert_remote(job, o, settings) : convert(job.source, o.from, job.targets, settings));
   } catch (const Error& e) {
     reporter.failed(job, e);
     throw;

@@ -183,16 +183,6 @@ bool is_newer(const std::string& target, const std::string& source) {
   return !error && ours >= theirs;
 }
 
-void check_target(const std::string& source, const ConvertTarget& target, const ConvertSettings& settings) {
-  std::error_code ignored;
-  if (fs::equivalent(source, target.path, ignored)) throw UserError(fmt::format("{}: is the source; give another target", target.path));
-  const fs::path parent = fs::absolute(target.path).lexically_normal().parent_path();
-  if (!fs::is_directory(parent, ignored))
-    throw UserError(fmt::format("{}: its folder {} does not exist; make it", target.path, parent.string()));
-  if (!settings.force && !settings.if_newer && fs::exists(target.path, ignored))
-    throw UserError(fmt::format("{}: exists already; --force replaces it, --if-newer does where the source is newer", target.path));
-}
-
 }  // namespace
 
 std::vector<std::string> readable_formats() {
@@ -235,6 +225,16 @@ std::string target_name(const std::string& source, const std::string& format) {
       break;
     }
   return stem + (format == kCheckpoint ? std::string(kCheckpointSuffix) : find_format(format)->suffixes.front());
+}
+
+void check_target(const std::string& source, const ConvertTarget& target, const ConvertSettings& settings) {
+  std::error_code ignored;
+  if (fs::equivalent(source, target.path, ignored)) throw UserError(fmt::format("{}: is the source; give another target", target.path));
+  const fs::path parent = fs::absolute(target.path).lexically_normal().parent_path();
+  if (!fs::is_directory(parent, ignored))
+    throw UserError(fmt::format("{}: its folder {} does not exist; make it", target.path, parent.string()));
+  if (!settings.force && !settings.if_newer && fs::exists(target.path, ignored))
+    throw UserError(fmt::format("{}: exists already; --force replaces it, --if-newer does where the source is newer", target.path));
 }
 
 std::vector<ConvertResult> convert(const std::string& source, const std::string& from, const std::vector<ConvertTarget>& targets,

@@ -44,6 +44,9 @@ std::string format_for(const std::string& path);
 // "model.onnx" for model.keras and onnx.
 std::string target_name(const std::string& source, const std::string& format);
 
+// UserError where a target cannot be written, or exists and settings do not replace it.
+void check_target(const std::string& source, const ConvertTarget& target, const ConvertSettings& settings);
+
 // `from`: "" = as recognised. One result for each target, in order. A target whose numbers differ throws ParityError.
 class ParityError : public Error {
  public:

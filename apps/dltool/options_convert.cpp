@@ -89,6 +89,9 @@ Command convert_command() {
   command.description = {
       "Reads the model SRC and writes it as DST, in the format that the suffix of DST tells, or in every format of --to, beside the source "
       "or in --out-dir under its name. What the format cannot hold is an error that lists all of it; nothing is approximated.",
+      "SRC may be a URL (http, https), which is fetched first; its results go to the current folder. With --if-newer only what the server "
+      "has "
+      "anew is converted: its ETag or Last-Modified is kept beside each result as .NAME.source.",
       kProof,
       "With --glob the files of a pattern (** stands for any folders) are converted to --out-dir, --jobs of them at a time. One JSON line "
       "per file (--json, --manifest) says what was written, with its SHA-256, and how far its numbers are from the source's. The exit code "
@@ -97,6 +100,7 @@ Command convert_command() {
   command.examples = {
       {"By the suffix", "dltool convert model.keras model.onnx"},
       {"Several formats", "dltool convert model.keras --to onnx --to h5"},
+      {"From a server, when it changed", "dltool convert https://example.org/model.keras model.onnx --if-newer"},
       {"From cron", "dltool convert --glob 'models/**/*.h5' --to onnx --out-dir onnx --if-newer --lock onnx/.lock --json"},
   };
   Option& paths = command.positional_list("SRC [DST]", options->paths, "the model to read; the file to write");

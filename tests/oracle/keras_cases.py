@@ -132,7 +132,7 @@ def layer_call(K, c, number):
     name = c["layer"]
     if name in ("MultiHeadAttention", "GroupQueryAttention"):
         y = layer(*tensors, **call)
-    elif name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional") and len(tensors) > 1:
+    elif name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D") and len(tensors) > 1:
         y = layer(tensors[0], initial_state=tensors[1:])
     elif name.endswith("Cell"):
         y = layer(tensors[0], tensors[1:])
