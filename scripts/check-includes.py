@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "cublas": ["lib/backend/cuda"],
     "cuda": ["lib/backend/cuda"],
     "cudnn": ["lib/backend/cuda"],
-    "curl/": ["lib/data/s3"],
+    "curl/": ["lib/net"],
     "dnnl": ["lib/backend/cpu", "apps/dltool/version.cpp"],
     "flatbuffers/": ["lib/io"],
     "fmt/": ["lib", "apps"],

@@ -214,6 +214,11 @@ def normalisation_cases():
 
 
 def recurrent_cases():
+    yield chain("conv-lstm1d", [3, 7, 2], {"ConvLSTM1D": {"filters": 3, "kernel_size": 3, "padding": "same", "return_sequences": True}})
+    yield chain("conv-lstm2d", [3, 4, 5, 2], {"ConvLSTM2D": {"filters": 2, "kernel_size": [2, 3], "go_backwards": True}})
+    yield chain("conv-lstm2d-strides", [2, 6, 5, 2], {"ConvLSTM2D": {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"}},
+                {"Conv2D": {"filters": 2, "kernel_size": 2}})
+    yield chain("conv-lstm3d", [2, 3, 4, 3, 1], {"ConvLSTM3D": {"filters": 2, "kernel_size": 2}})
     for kind in ("LSTM", "GRU", "SimpleRNN"):
         k = kind.lower()
         yield chain(f"{k}", [6, 3], {kind: {"units": 4}})
@@ -297,6 +302,7 @@ def attention_cases():
 
 
 def merge_cases():
+    yield Case("custom-scale", {"a": [5], "b": [5]}, [{"CustomScaleLayer": {"scale": 0.17, "inputs": ["a", "b"]}}])
     for kind in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"):
         yield Case(f"merge-{kind.lower()}", {"a": [4, 5], "b": [4, 5]}, [{kind: {"inputs": ["a", "b"]}}])
         yield Case(f"merge-conv-{kind.lower()}", {"x": [6, 7, 3]}, [
@@ -328,6 +334,8 @@ def shape_cases():
     yield chain("identity", [3], {"Identity": {}})
     yield chain("dropouts", [3, 4], {"Dropout": {"rate": 0.3}}, {"GaussianDropout": {"rate": 0.3}}, {"GaussianNoise": {"stddev": 0.3}},
                 {"AlphaDropout": {"rate": 0.3}}, {"ActivityRegularization": {"l2": 0.1}}, {"Dense": {"units": 2}})
+    yield chain("block-of-convnext", [4, 5, 3], {"Conv2D": {"filters": 4, "kernel_size": 2}}, {"LayerScale": {"projection_dim": 4, "init_values": 0.3}},
+                {"StochasticDepth": {"drop_path_rate": 0.3}})
     yield chain("lambda", [3, 4], {"Lambda": {"expression": "x * sigmoid(1.702 * x)"}})
 
 

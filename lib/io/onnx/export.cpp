@@ -54,7 +54,7 @@ Program program_to_write(const SavedModel& model, const WriteOptions& options) {
     Program kept = lower_for_opset(*graph, options.opset);
     if (!has_half(*graph) || count_composites(kept) == count_composites(*graph)) return kept;
   }
-  return lower_for_opset(use_channels_first(build_inference_program(model.model), options.layout), options.opset);
+  return lower_for_opset(use_channels_first(write_out_scans(build_inference_program(model.model)), options.layout), options.opset);
 }
 
 // The program must outlive the graph's weights, so both go together.

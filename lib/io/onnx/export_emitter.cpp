@@ -63,6 +63,7 @@ const Row* find_row(const OpDef& op) {
 
 std::string refusal(const RefuseCall& call) {
   const Row* row = find_row(*call.node.op);
+  if (call.node.op == &op_scan) return "walks a sequence of open length; give its number of steps with --input-shape";
   if (!row) return "has no ONNX operator";
   return row->refuse ? row->refuse(call) : "";
 }

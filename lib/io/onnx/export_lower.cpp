@@ -57,6 +57,17 @@ std::vector<Var> lower_cumprod(const RewriteCall& call) {
 
 }  // namespace
 
+Program write_out_scans(const Program& program) {
+  return rewrite(program, [](const RewriteCall& call) -> std::vector<Var> {
+    if (call.node.op != &op_scan) return {};
+    try {
+      return call.node.op->lower({call.graph, call.node.attrs, call.inputs, call.node.types});
+    } catch (const UserError&) {  // the number of steps is not known
+      return {};
+    }
+  });
+}
+
 Program lower_for_opset(const Program& program, int opset) {
   static const std::map<std::string, Tensor> kNoWeights;
   Program result = program;
