@@ -10,6 +10,7 @@
 #include "base/terminal.h"
 #include "commands.h"
 #include "io/parity.h"
+#include "keras_support.h"
 #include "layers/build.h"
 #include "layers/summary.h"
 #include "output.h"
@@ -229,9 +230,23 @@ ExitCode selftest(const LoadedModel& loaded, const InspectOptions& options) {
   return ok ? ExitCode::kDone : ExitCode::kThresholdMissed;
 }
 
+std::string support_list(bool as_json) {
+  TextTable table({{"kind"}, {"class"}, {"there"}, {"note"}});
+  Json json = Json::array();
+  for (const KerasClass& c : keras_classes()) {
+    table.add({std::string(c.kind), std::string(c.name), std::string(name_of(c.support)), std::string(c.note)});
+    json.push_back({{"kind", c.kind}, {"class", c.name}, {"support", name_of(c.support)}, {"note", c.note}});
+  }
+  return as_json ? json.dump() + "\n" : table.text();
+}
+
 }  // namespace
 
 ExitCode run_inspect(const InspectOptions& options) {
+  if (options.support) {
+    write_stdout(support_list(options.common.json));
+    return ExitCode::kDone;
+  }
   const LoadedModel loaded = load_model(options.file);
   if (!options.target.empty()) return answer_for(loaded, options);
   if (options.selftest) return selftest(loaded, options);

@@ -65,7 +65,7 @@ struct InspectOptions {
   CommonOptions common;
   std::string file;    // model file, run file or checkpoint
   std::string target;  // --for: "" or a format that it may be written in
-  bool selftest = false;
+  bool selftest = false, support = false;
   std::string explain;
 };
 

@@ -1,6 +1,8 @@
 // Man pages in man(7) macros. Generated: name, synopsis, options, examples, exit status. By hand, in man/*.inc: everything else.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -104,7 +106,7 @@ std::string top_page(const std::vector<Command>& commands, const std::string& pr
   for (const Command& command : commands) examples.push_back(command.examples.front());
   out += prose + exit_section() + examples_section(examples) + ".SH SEE ALSO\n";
   for (const Command& command : commands) out += fmt::format(".BR dltool\\-{} (1),\n", roff(command.name));
-  return out + ".BR dltool\\-spec (5)\n";
+  return out + ".BR dltool\\-spec (5),\n.BR dltool\\-layers (7)\n";
 }
 
 std::string command_page(const Command& command, const std::string& prose) {
@@ -127,10 +129,15 @@ void write_man(const std::vector<Command>& commands, const std::string& include_
     std::string name = "dltool-" + command.name;
     write_file(out / (name + ".1"), command_page(command, read_include(in / (name + ".inc"))));
   }
-  std::string spec = read_include(in / "dltool-spec.inc");
-  if (spec.empty())
-    throw EnvError(fmt::format("{}: cannot be read; give the folder of the *.inc files", (in / "dltool-spec.inc").string()));
-  write_file(out / "dltool-spec.5", title("DLTOOL-SPEC", 5, "File Formats") + with_tables(spec, "dltool-spec.inc"));
+  const auto write_page = [&](const std::string& name, int section, const std::string& about) {
+    const std::string file = name + ".inc", prose = read_include(in / file);
+    if (prose.empty()) throw EnvError(fmt::format("{}: cannot be read; give the folder of the *.inc files", (in / file).string()));
+    std::string upper = name;
+    std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    write_file(out / fmt::format("{}.{}", name, section), title(upper, section, about) + with_tables(prose, file));
+  };
+  write_page("dltool-spec", 5, "File Formats");
+  write_page("dltool-layers", 7, "Miscellanea");
   write_file(out / "completions/dltool.bash", completion(commands, "bash"));
   write_file(out / "completions/_dltool", completion(commands, "zsh"));
   write_file(out / "completions/dltool.fish", completion(commands, "fish"));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "help.h"
+#include "keras_support.h"
 #include "layers/activations.h"
 #include "layers/layer.h"
 #include "layers/losses.h"
@@ -183,6 +184,31 @@ std::string functions() {
   return ".TP\nof one value\n" + names_text(kUnary) + ".TP\nof two values\n" + names_text(kBinary);
 }
 
+// Paragraphs of names with a comma between; those with something to say about them follow, a line each.
+std::string support() {
+  const std::vector<KerasClass> classes = keras_classes();
+  std::string out;
+  for (size_t begin = 0; begin < classes.size();) {
+    size_t end = begin;
+    while (end < classes.size() && classes[end].kind == classes[begin].kind) ++end;
+    const std::span<const KerasClass> kind(classes.data() + begin, end - begin);
+    std::vector<std::string_view> there, missing;
+    std::string notes;
+    for (const KerasClass& c : kind) {
+      if (c.support == Support::kYes) there.push_back(c.name);
+      if (c.support == Support::kNo && c.note.empty()) missing.push_back(c.name);
+      if (c.support != Support::kYes && !c.note.empty())
+        notes += fmt::format(".br\n{}: {}{}.\n", roff(std::string(c.name)),
+                             c.support == Support::kOtherwise ? "" : std::string(name_of(c.support)) + "; ", roff(std::string(c.note)));
+    }
+    out += fmt::format(".SS {} ({} of {})\n", roff(std::string(kind[0].kind)), there.size(), kind.size()) + names_text(there);
+    if (!missing.empty()) out += ".PP\nNot there: " + names_text(missing);
+    if (!notes.empty()) out += ".PP\nOtherwise:\n" + notes;
+    begin = end;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string man_table(const std::string& name) {
@@ -194,6 +220,7 @@ std::string man_table(const std::string& name) {
   if (name == "metrics") return metrics();
   if (name == "callbacks") return callbacks();
   if (name == "functions") return functions();
+  if (name == "support") return support();
   return "";
 }
 

@@ -98,7 +98,7 @@ _dltool() {
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='--explain --for --selftest --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='--explain --for --selftest --support --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   bench)
     case $previous in

@@ -101,6 +101,7 @@ complete -c dltool -n '__fish_seen_subcommand_from convert' -l isa -x -a 'baseli
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -l explain -x -a 'graph passes plan memory' -d 'write one stage of the compiled network to stdout instead'
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -l for -x -a 'onnx keras safetensors h5 tfjs checkpoint' -d 'say whether the model can be written in this format; if not, all that stands in the way (exit 1)'
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -l selftest -d 'run the samples stored in the file and compare with the outputs stored beside them (exit 1)'
+complete -c dltool -n '__fish_seen_subcommand_from inspect' -l support -d 'list every class that Keras exports and say whether it is there; without FILE'
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -l json -d 'write the result to stdout as one JSON object, and errors to stderr as JSON'
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -s q -l quiet -d 'no progress, only warnings; twice: only errors'
 complete -c dltool -n '__fish_seen_subcommand_from inspect' -s v -l verbose -d 'more about what is done'

@@ -19,7 +19,7 @@ class Generated(CliTest):
             self.assertEqual(kept[name].splitlines(), text.splitlines(), f"man/{name} is out of date; run: dltool __man man man")
 
     def test_man_pages_format_without_warnings(self):
-        pages = sorted((ROOT / "man").glob("*.[15]"))
+        pages = sorted((ROOT / "man").glob("*.[157]"))
         self.assertGreaterEqual(len(pages), 7)
         for page in pages:
             done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True, text=True,
@@ -70,7 +70,7 @@ class Generated(CliTest):
         build = os.path.dirname(os.path.dirname(DLTOOL))
         done = subprocess.run(["cmake", "--install", build, "--prefix", self.folder / "usr"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        for name in ["bin/dltool", "share/man/man1/dltool.1", "share/man/man1/dltool-train.1", "share/man/man5/dltool-spec.5",
+        for name in ["bin/dltool", "share/man/man1/dltool.1", "share/man/man1/dltool-train.1", "share/man/man5/dltool-spec.5", "share/man/man7/dltool-layers.7",
                      "share/bash-completion/completions/dltool", "share/zsh/site-functions/_dltool",
                      "share/fish/vendor_completions.d/dltool.fish"]:
             self.assertTrue((self.folder / "usr" / name).is_file(), name)

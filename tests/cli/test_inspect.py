@@ -1,5 +1,6 @@
 """dltool inspect: the layer table, parameters, FLOPs, memory, checkpoints, --explain."""
 
+import json
 import trained
 from cli import ROOT, CliTest, main
 
@@ -126,6 +127,26 @@ class Explain(CliTest):
         self.assertIn("learning_rate", graph)
         self.assertIn("[32, ", self.run_dltool("inspect", run, "--explain", "plan").succeeds().stdout)
         self.assertNotIn("learning_rate", self.run_dltool("inspect", trained.digits() / "run", "--explain", "graph").succeeds().stdout)
+
+
+class Support(CliTest):
+    def test_every_class_of_keras(self):
+        listed = json.loads(self.run_dltool("inspect", "--support", "--json").succeeds().stdout)
+        rows = {(r["kind"], r["class"]): r for r in listed}
+        self.assertGreater(len(rows), 300)
+        self.assertEqual(rows["layer", "Conv2D"]["support"], "yes")
+        self.assertEqual(rows["initializer", "VarianceScaling"]["support"], "yes")
+        self.assertEqual(rows["constraint", "MaxNorm"]["support"], "yes")
+        self.assertEqual(rows["activation", "gelu"]["support"], "yes")
+        self.assertEqual(rows["callback", "CSVLogger"]["support"], "otherwise")
+        self.assertEqual(rows["layer", "JaxLayer"]["support"], "no")
+        self.assertEqual(rows["layer", "Layer"]["support"], "base class")
+        lines = self.run_dltool("inspect", "--support").prints(r"^loss +Dice +yes$").succeeds().stdout.splitlines()
+        self.assertEqual(len(lines), len(rows) + 2)
+
+    def test_file_or_support(self):
+        self.run_dltool("inspect", "--json").fails(2, "inspect: FILE is missing .* see dltool inspect --help")
+        self.run_dltool("inspect", "--support", "a.keras").fails(2, "--support takes no FILE")
 
 
 if __name__ == "__main__":
