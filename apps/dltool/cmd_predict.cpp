@@ -213,6 +213,14 @@ std::vector<Tensor> run_in_batches(const Program& program, Session& session, con
   return outputs;
 }
 
+int64_t batch_size(const PredictOptions& options) { return options.batch_size.value_or(kDefaultBatch); }
+
+// Then nothing that weights are turned into has to be kept.
+bool is_one_run(const LoadedModel& loaded, const NamedTensors& arrays, const PredictOptions& options) {
+  if (options.inputs_npz.empty()) return false;
+  return graph_of(loaded.model) || arrays.empty() || arrays[0].second.rank() == 0 || arrays[0].second.dims()[0] <= batch_size(options);
+}
+
 void predict_arrays(const LoadedModel& loaded, const NamedTensors& members, const Program& program, Session& session,
                     const PredictOptions& options) {
   const std::vector<Tensor> inputs = match_inputs(options.inputs_npz, members, program);
@@ -221,7 +229,7 @@ void predict_arrays(const LoadedModel& loaded, const NamedTensors& members, cons
     outputs = run_whole(program, session, inputs);
   } else {
     check_samples(options.inputs_npz, inputs, program);
-    outputs = run_in_batches(program, session, inputs, options.batch_size.value_or(kDefaultBatch));
+    outputs = run_in_batches(program, session, inputs, batch_size(options));
   }
   NamedTensors named;
   for (size_t o = 0; o < outputs.size(); ++o) named.emplace_back(program.outputs[o].name, outputs[o]);
@@ -236,7 +244,9 @@ ExitCode run_predict(const PredictOptions& options) {
   const LoadedModel loaded = load_with_inputs(options.model, arrays);
   const Program program = build_inference_program(loaded.model, loaded.precision());
   const std::unique_ptr<Backend> backend = make_cpu_backend();
-  Session session(*backend, compile_options(loaded));
+  CompileOptions compiling = compile_options(loaded);
+  compiling.run_once = is_one_run(loaded, arrays, options);
+  Session session(*backend, compiling);
   set_parameters(loaded, program, session.parameters());
   if (!options.inputs_npz.empty())
     predict_arrays(loaded, arrays, program, session, options);

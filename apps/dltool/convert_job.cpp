@@ -285,7 +285,7 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
       if (settings.verify) {
         SavedModel again = read_back(working, result.target.format);
         if (holds_weights_only(result.target.format)) again.model = model.model;
-        result.parity = compare_outputs(expected, run_model(again, inputs), settings.parity);
+        result.parity = compare_outputs(expected, run_model(std::move(again), inputs), settings.parity);
         if (!result.parity->ok())
           throw ParityError(ExitCode::kThresholdMissed, describe(*result.parity, settings.parity) + "; not written");
       }

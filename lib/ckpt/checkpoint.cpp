@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/atomic_file.h"
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "ckpt/hdf5_writer.h"
+#include "base/working_file.h"
+#include "ckpt/hdf5_output.h"
 #include "ckpt/index.h"
 #include "ckpt/seal.h"
 
@@ -45,35 +45,29 @@ std::string encode_path(std::string_view name) {
 std::string path_of(const std::string& name, const std::map<std::string, Tensor>& parameters) {
   for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
     const std::string owner = name.substr(0, slash);
-    if (parameters.contains(owner)) return fmt::format("/slots/{}/{}", encode_step(name.substr(slash + 1)), encode_path(owner));
+    if (parameters.contains(owner)) return fmt::format("slots/{}/{}", encode_step(name.substr(slash + 1)), encode_path(owner));
   }
-  return "/parameters/" + encode_path(name);
-}
-
-size_t expected_bytes(const Checkpoint& checkpoint) {
-  size_t bytes = (1 << 16) + checkpoint.spec.size() + checkpoint.state.size();
-  for (const auto& [name, tensor] : checkpoint.parameters) bytes += tensor.bytes() + 1024 + 2 * name.size();
-  for (const auto& [name, text] : checkpoint.facts) bytes += text.size() + 1024;
-  return bytes;
+  return "parameters/" + encode_path(name);
 }
 
 void check_name(const std::string& name) { DL_CHECK(name.find('\0') == std::string::npos, "checkpoint: a name holds a NUL character"); }
 
-void write_contents(const Checkpoint& checkpoint, Hdf5Writer& writer, std::vector<IndexEntry>& index) {
+void write_contents(const Checkpoint& checkpoint, Hdf5Output& output, std::vector<IndexEntry>& index) {
   for (const auto& [name, tensor] : checkpoint.parameters) {
     check_name(name);
     const uint32_t crc = crc32c(tensor.raw(), tensor.bytes());
-    const uint64_t offset = writer.write_tensor(path_of(name, checkpoint.parameters), tensor, crc);
-    index.push_back({"parameter", tensor.dtype(), tensor.dims(), offset, crc, name});
+    const std::string path = path_of(name, checkpoint.parameters);
+    index.push_back({"parameter", tensor.dtype(), tensor.dims(), output.add_dataset(path, tensor), crc, name});
+    output.set_number(path, "crc32c", crc);
   }
   const auto add_text = [&](const char* kind, const std::string& name, const std::string& path, const std::string& text) {
     check_name(name);
-    index.push_back({kind, DType::kUInt8, {static_cast<int64_t>(text.size())}, writer.write_text(path, text), crc32c(text), name});
+    index.push_back({kind, DType::kUInt8, {static_cast<int64_t>(text.size())}, output.add_text(path, text), crc32c(text), name});
   };
-  add_text("text", "spec", "/spec", checkpoint.spec);
-  add_text("text", "state", "/state", checkpoint.state);
-  for (const auto& [name, text] : checkpoint.facts) add_text("fact", name, "/facts/" + encode_step(name), text);
-  writer.write_attribute("/", "format_version", kCheckpointVersion);
+  add_text("text", "spec", "spec", checkpoint.spec);
+  add_text("text", "state", "state", checkpoint.state);
+  for (const auto& [name, text] : checkpoint.facts) add_text("fact", name, "facts/" + encode_step(name), text);
+  output.set_number("", "format_version", kCheckpointVersion);
 }
 
 Tensor read_entry(const SealedFile& file, const IndexEntry& entry) {
@@ -98,16 +92,17 @@ std::string read_text(const SealedFile& file, const IndexEntry& entry) {
 }  // namespace
 
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
-  AtomicFile file(path);  // first, so that a folder that cannot be written is known before the work
-  Hdf5Writer writer(kSealBytes, expected_bytes(checkpoint));
+  WorkingFile file(path);
+  Hdf5Output output(file.fd(), 0, path, kSealBytes);
   std::vector<IndexEntry> entries;
-  write_contents(checkpoint, writer, entries);
-  const std::string_view image = writer.finish(), body = image.substr(kSealBytes);
+  write_contents(checkpoint, output, entries);
+  const uint64_t end = output.close();
   const std::string index = write_index(entries);
-  const uint32_t crc = crc32c(index.data(), index.size(), crc32c(body));
-  file.write(make_seal(image.size() + index.size(), image.size(), crc));
-  file.write(body);
-  file.write(index);
+  file.write(end, index);
+  // Damage between memory and here shows all the same: tensors and texts have checksums of their own.
+  uint32_t crc = 0;
+  file.read_back(kSealBytes, end + index.size(), [&](std::string_view bytes) { crc = crc32c(bytes.data(), bytes.size(), crc); });
+  file.write(0, make_seal(end + index.size(), end, crc));
   file.commit();
 }
 

@@ -26,7 +26,7 @@ struct Checkpoint {
 };
 
 // Atomic and fsynced: on any error the old file stays and nothing is left behind. The same content gives the same bytes.
-// Needs memory for one more copy of the parameters while it runs.
+// Parameters go to the file from where they lie: no memory for a copy of them.
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 Checkpoint read_checkpoint(const std::string& path);
 // Looks at the first bytes only; false for what is not there or cannot be read. A truncated checkpoint is one.

@@ -13,6 +13,7 @@
 #include "base/atomic_file.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/positional_io.h"
 
 namespace dl {
 namespace {
@@ -54,15 +55,9 @@ SealedFile::~SealedFile() { ::close(fd_); }
 
 // Fewer bytes than asked for only at the end of the file.
 size_t SealedFile::read_some(uint64_t offset, size_t bytes, char* destination) const {
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t n = ::pread(fd_, destination + done, bytes - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_file_error(path_, "cannot read", errno);
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  return done;
+  const Transfer read = read_at(fd_, offset, destination, bytes);
+  if (read.error != 0) throw_file_error(path_, "cannot read", read.error);
+  return read.bytes;
 }
 
 void SealedFile::read(uint64_t offset, size_t bytes, void* destination) const {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
-#include "io/lending_backend.h"
 #include "layers/build.h"
 #include "plan/random_inputs.h"
 #include "plan/session.h"
@@ -100,15 +100,12 @@ NamedTensors random_inputs(const SavedModel& model, const ParityOptions& options
   return inputs;
 }
 
-NamedTensors run_model(const SavedModel& model, const NamedTensors& inputs) {
+NamedTensors run_model(SavedModel model, const NamedTensors& inputs) {
   const Program program = build_inference_program(model.model);
-  LendingBackend backend;
-  Session session(backend, {});
-  for (const Parameter& p : program.parameters) {
-    const Tensor weight = model.weights.at(p.name).cast(program.graph.type(p.value).dtype);
-    backend.lend(weight);
-    session.parameters().set(p.name, weight);
-  }
+  const std::unique_ptr<Backend> backend = make_cpu_backend();
+  Session session(*backend, {.run_once = true});
+  for (const Parameter& p : program.parameters)
+    session.parameters().lend(p.name, std::exchange(model.weights.at(p.name), {}).cast(program.graph.type(p.value).dtype));
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const TensorType& type = program.graph.type(program.inputs[i].value);

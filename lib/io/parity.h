@@ -34,8 +34,9 @@ struct Parity {
 // index. Inputs of fixed batch keep theirs.
 NamedTensors random_inputs(const SavedModel& model, const ParityOptions& options);
 // Outputs of the inference program, whole (no batches). Inputs go by name, else by position; a tensor that does not fit but does with its
-// channels moved (an exported model may be channels-first) is moved.
-NamedTensors run_model(const SavedModel& model, const NamedTensors& inputs);
+// channels moved (an exported model may be channels-first) is moved. Weights of other types than the model's are converted one by one, and
+// let go of if they were moved here.
+NamedTensors run_model(SavedModel model, const NamedTensors& inputs);
 // Element by element; names and order are those of `expected`, and channels may be moved here too. FileError where number or shapes differ.
 Parity compare_outputs(const NamedTensors& expected, const NamedTensors& found, const ParityOptions& options);
 

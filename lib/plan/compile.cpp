@@ -103,7 +103,7 @@ class Compiler {
     for (size_t k = 0; k < program_.parameters.size(); ++k) {
       const int v = add_value(operand_type(graph_.type(program_.parameters[k].value)), Storage::kParameter);
       plan_.values[static_cast<size_t>(v)].index = k;
-      is_static_[static_cast<size_t>(v)] = program_.updates.empty();
+      is_static_[static_cast<size_t>(v)] = program_.updates.empty() && !options_.run_once;
       value_of(program_.parameters[k].value) = plan_.parameters[k] = v;
     }
   }

@@ -13,6 +13,7 @@ struct CompileOptions {
   bool strict = false;          // deterministic: strict; bits independent of the thread count
   int ranks = 1;                // 1: all_reduce is the identity
   bool reference_only = false;  // tests: only kernels named "reference"
+  bool run_once = false;        // keeps nothing for further runs: what weights are turned into takes the room of activations
 };
 
 struct Compiled {

@@ -5,7 +5,8 @@
 namespace dl {
 
 ParameterStore::~ParameterStore() {
-  for (auto& [name, e] : entries_) backend_.free(e.memory);
+  for (auto& [name, e] : entries_)
+    if (e.lent.bytes() == 0) backend_.free(e.memory);
 }
 
 std::vector<std::string> ParameterStore::names() const {
@@ -17,14 +18,23 @@ std::vector<std::string> ParameterStore::names() const {
 void ParameterStore::set(const std::string& name, const Tensor& value) {
   auto it = entries_.find(name);
   if (it == entries_.end()) {
-    it = entries_.emplace(name, Entry{value.dtype(), value.dims(), backend_.allocate(value.bytes()), value.bytes()}).first;
+    it = entries_.emplace(name, Entry{value.dtype(), value.dims(), backend_.allocate(value.bytes()), value.bytes(), {}}).first;
   } else {
     DL_CHECK(it->second.dtype == value.dtype() && it->second.dims == value.dims(),
              fmt::format("parameter '{}' is {}{}, not {}{}", name, name_of(it->second.dtype),
                          to_string(std::span<const int64_t>(it->second.dims)), name_of(value.dtype()),
                          to_string(std::span<const int64_t>(value.dims()))));
   }
+  DL_CHECK(it->second.lent.bytes() == 0, fmt::format("parameter '{}' is lent and cannot change", name));
   backend_.copy_to_device(it->second.memory, value.raw(), value.bytes());
+  touch();
+}
+
+void ParameterStore::lend(const std::string& name, const Tensor& value) {
+  if (!backend_.is_host() || value.bytes() == 0) return set(name, value);
+  Entry entry{value.dtype(), value.dims(), nullptr, value.bytes(), value};
+  entry.memory = entry.lent.raw();
+  DL_CHECK(entries_.emplace(name, std::move(entry)).second, fmt::format("parameter '{}' is there already", name));
   touch();
 }
 

@@ -23,6 +23,8 @@ class ParameterStore {
   std::vector<std::string> names() const;  // sorted
   // Adds the parameter, or overwrites its content (type and shape must then be the same).
   void set(const std::string& name, const Tensor& value);
+  // Adds the parameter for programs that do not update it: where the device computes in host memory the tensor's own is used, not a copy.
+  void lend(const std::string& name, const Tensor& value);
   Tensor get(const std::string& name) const;  // a host copy
   void* data(const std::string& name) const;  // device memory
   const Dims& dims(const std::string& name) const { return entry(name).dims; }
@@ -37,6 +39,7 @@ class ParameterStore {
     Dims dims;
     void* memory;
     size_t bytes;
+    Tensor lent;  // whose memory it is; without bytes where the memory is the store's
   };
   const Entry& entry(const std::string& name) const;
 

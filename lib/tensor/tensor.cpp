@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "tensor/cast.h"
 #include "tensor/half.h"
 
 namespace dl {
@@ -100,23 +101,27 @@ void Tensor::set(int64_t index, double value) {
   dispatch(dtype_, [&](auto tag) { reinterpret_cast<decltype(tag)*>(data_.get())[index] = narrow<decltype(tag)>(value); });
 }
 
-Tensor Tensor::cast(DType dtype) const {
-  if (dtype == dtype_) return *this;
-  Tensor result(dtype, dims_);
-  dispatch(dtype_, [&](auto from) {
-    dispatch(dtype, [&](auto to) {
-      using From = decltype(from);
-      using To = decltype(to);
-      const auto* src = reinterpret_cast<const From*>(data_.get());
-      auto* dst = reinterpret_cast<To*>(result.data_.get());
-      for (int64_t i = 0; i < size_; ++i) {
+void cast_elements(const void* src, DType from, void* dst, DType to, int64_t count) {
+  dispatch(from, [&](auto from_tag) {
+    dispatch(to, [&](auto to_tag) {
+      using From = decltype(from_tag);
+      using To = decltype(to_tag);
+      const auto* elements = static_cast<const From*>(src);
+      auto* results = static_cast<To*>(dst);
+      for (int64_t i = 0; i < count; ++i) {
         if constexpr (std::is_integral_v<From> && std::is_integral_v<To> && !std::is_same_v<To, bool>)
-          dst[i] = static_cast<To>(src[i]);  // not through double: int64 keeps its low bits
+          results[i] = static_cast<To>(elements[i]);  // not through double: int64 keeps its low bits
         else
-          dst[i] = narrow<To>(widen(src[i]));
+          results[i] = narrow<To>(widen(elements[i]));
       }
     });
   });
+}
+
+Tensor Tensor::cast(DType dtype) const {
+  if (dtype == dtype_) return *this;
+  Tensor result(dtype, dims_);
+  cast_elements(raw(), dtype_, result.raw(), dtype, size_);
   return result;
 }
 

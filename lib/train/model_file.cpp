@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -270,8 +271,12 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
 }
 
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
-  if (!model.has_weights())
-    return take_first_weights(model, program, [&](const Parameter& p, const Tensor& value) { store.set(p.name, value); });
+  std::set<std::string_view> updated;
+  for (const Update& u : program.updates) updated.insert(program.parameters[u.parameter].name);
+  const auto place = [&](const Parameter& p, const Tensor& value) {
+    updated.contains(p.name) ? store.set(p.name, value) : store.lend(p.name, value);
+  };
+  if (!model.has_weights()) return take_first_weights(model, program, place);
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
     const auto found = model.parameters.find(p.name);
@@ -281,7 +286,7 @@ void set_parameters(const LoadedModel& model, const Program& program, ParameterS
     if (found->second.dims() != dims)
       throw FileError(fmt::format("{}: parameter '{}' has shape {}, its model needs {}", model.origin, p.name,
                                   to_string(std::span<const int64_t>(found->second.dims())), to_string(std::span<const int64_t>(dims))));
-    store.set(p.name, found->second.cast(type.dtype));
+    place(p, found->second.cast(type.dtype));
   }
 }
 

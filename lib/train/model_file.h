@@ -57,7 +57,7 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
                                              const std::string& origin);
 
 // Puts the parameters of `program` into the store: saved values, or the first ones of an untrained model: its
-// run's initial_weights, else those of its initialisers (zeros for optimizer slots).
+// run's initial_weights, else those of its initialisers (zeros for optimizer slots). Those that the program does not update are lent.
 // FileError where a checkpoint lacks one or has another shape.
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store);
 

@@ -250,5 +250,40 @@ class Mistakes(CliTest):
         self.run_dltool("convert", "m.yaml", "--to", "onxx").fails(2, "onnx")
 
 
+class Memory(CliTest):
+    """Weights are in memory once: what is made of them on their way is made piece by piece."""
+
+    WEIGHTS = 8 * 2048 * 2048 * 4 / 2**20  # MiB
+    TARGETS = {"ckpt.h5": [], "onnx": ["--half"], "keras": ["--half"], "h5": ["--half"], "safetensors": ["--half"], "tfjs": ["--half"]}
+
+    def model(self, name, units, count):
+        layers = "\n".join(f"  - Dense: {{units: {units}, use_bias: false}}" for _ in range(count))
+        self.write(f"{name}.yaml", f"inputs: {{x: {{shape: [{units}]}}}}\nlayers:\n{layers}")
+        self.run_dltool("convert", f"{name}.yaml", f"{name}.keras", "--no-verify").succeeds()
+        return f"{name}.keras"
+
+    def peak(self, *arguments):
+        process = self.start_dltool(*arguments)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0, process.stderr.read())
+        return usage.ru_maxrss / 1024
+
+    def test_a_model_is_in_memory_once(self):
+        small, large = self.model("small", 4, 8), self.model("large", 2048, 8)
+        for suffix, options in self.TARGETS.items():
+            with self.subTest(suffix=suffix):
+                base = self.peak("convert", small, f"small.out.{suffix}", *options)
+                self.assertLess(self.peak("convert", large, f"large.out.{suffix}", *options), base + 1.15 * self.WEIGHTS + 8)
+        for name in ("small", "large"):
+            units = 4 if name == "small" else 2048
+            self.write(f"{name}.npz", npy.dumps_npz(x=("<f4", (1, units), [0.5] * units)))
+        for source in ("keras", "out.ckpt.h5", "out.onnx"):
+            with self.subTest(source=source):
+                base = self.peak("predict", f"small.{source}", "--inputs", "small.npz", "--outputs", "out.npz")
+                peak = self.peak("predict", f"large.{source}", "--inputs", "large.npz", "--outputs", "out.npz")
+                self.assertLess(peak, base + 1.15 * self.WEIGHTS + 8)
+
+
 if __name__ == "__main__":
     main()

@@ -49,8 +49,8 @@ class Hdf5File {
   // A list of strings; also one that is split over name0, name1, ... since it was too long. nullopt when there is none.
   std::optional<std::vector<std::string>> texts(const std::string& object, const std::string& attribute) const;
 
-  // FileError for a dataset with a problem.
-  Tensor read(const std::string& path);
+  // Its elements converted to `dtype`, if that is another type than the file's. FileError for a dataset with a problem.
+  Tensor read(const std::string& path, std::optional<DType> dtype = std::nullopt);
 
  private:
   struct Attribute {

@@ -1,12 +1,8 @@
 #include "io/keras/archive_writer.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <utility>
 
 namespace dl {
 namespace {
@@ -14,7 +10,6 @@ namespace {
 constexpr uint32_t kNoRoom = 0xffffffff;  // "see the ZIP64 record"
 constexpr uint16_t kDay = 1 << 5 | 1;     // 1980-01-01
 constexpr uint16_t kUtf8Names = 1 << 11;
-constexpr size_t kBlock = size_t{1} << 20;
 
 template <class T>
 void append(std::string& out, T value) {
@@ -82,51 +77,21 @@ std::string directory_row(const std::string& name, uint64_t offset, uint64_t byt
 
 }  // namespace
 
-KerasArchiveWriter::KerasArchiveWriter(const std::string& path) : path_(path), file_(path) {
-  fd_ = ::open(file_.temp_path().c_str(), O_RDWR | O_CLOEXEC);
-  if (fd_ < 0) throw_file_error(path_, "cannot write", errno);
-}
-
-KerasArchiveWriter::~KerasArchiveWriter() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void KerasArchiveWriter::put(uint64_t offset, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw_file_error(path_, "cannot write", n < 0 ? errno : ENOSPC);
-    bytes.remove_prefix(static_cast<size_t>(n));
-    offset += static_cast<uint64_t>(n);
-  }
-}
-
-uint32_t KerasArchiveWriter::checksum_of(uint64_t offset, uint64_t bytes) {
-  std::vector<unsigned char> block(kBlock);
-  uLong checksum = crc32(0, nullptr, 0);
-  while (bytes > 0) {
-    const ssize_t n = ::pread(fd_, block.data(), std::min<uint64_t>(block.size(), bytes), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw_file_error(path_, "cannot read back", n < 0 ? errno : EIO);
-    checksum = crc32(checksum, block.data(), static_cast<uInt>(n));
-    offset += static_cast<uint64_t>(n);
-    bytes -= static_cast<uint64_t>(n);
-  }
-  return static_cast<uint32_t>(checksum);
-}
-
 void KerasArchiveWriter::add_text(const std::string& name, std::string_view text) {
   add_file(name, [&](int, uint64_t offset) {
-    put(offset, text);
+    file_.write(offset, text);
     return text.size();
   });
 }
 
 void KerasArchiveWriter::add_file(const std::string& name, const std::function<uint64_t(int fd, uint64_t offset)>& write) {
   const uint64_t begin = end_ + local_header(name, 0, 0).size();
-  const uint64_t bytes = write(fd_, begin);
-  const uint32_t checksum = checksum_of(begin, bytes);
-  put(end_, local_header(name, bytes, checksum));
+  const uint64_t bytes = write(file_.fd(), begin);
+  uint32_t checksum = 0;
+  file_.read_back(begin, begin + bytes, [&](std::string_view block) {
+    checksum = static_cast<uint32_t>(crc32(checksum, reinterpret_cast<const Bytef*>(block.data()), static_cast<uInt>(block.size())));
+  });
+  file_.write(end_, local_header(name, bytes, checksum));
   members_.push_back({name, end_, bytes, checksum});
   end_ = begin + bytes;
 }
@@ -160,8 +125,7 @@ void KerasArchiveWriter::finish() {
   append<uint32_t>(out, static_cast<uint32_t>(directory_bytes));
   append<uint32_t>(out, cut(end_));
   append<uint16_t>(out, 0);
-  put(end_, out);
-  if (::close(std::exchange(fd_, -1)) != 0) throw_file_error(path_, "cannot write", errno);
+  file_.write(end_, out);
   file_.commit();
 }
 

@@ -9,16 +9,13 @@
 #include <string_view>
 #include <vector>
 
-#include "base/atomic_file.h"
+#include "base/working_file.h"
 
 namespace dl {
 
 class KerasArchiveWriter {
  public:
-  explicit KerasArchiveWriter(const std::string& path);
-  ~KerasArchiveWriter();
-  KerasArchiveWriter(const KerasArchiveWriter&) = delete;
-  KerasArchiveWriter& operator=(const KerasArchiveWriter&) = delete;
+  explicit KerasArchiveWriter(const std::string& path) : file_(path) {}
 
   void add_text(const std::string& name, std::string_view text);
   // `write` puts the member's bytes into the file `fd` from `offset` on and returns how many they are.
@@ -31,12 +28,8 @@ class KerasArchiveWriter {
     uint64_t offset, bytes;
     uint32_t checksum;
   };
-  void put(uint64_t offset, std::string_view bytes);
-  uint32_t checksum_of(uint64_t offset, uint64_t bytes);
 
-  std::string path_;
-  AtomicFile file_;
-  int fd_ = -1;
+  WorkingFile file_;
   uint64_t end_ = 0;
   std::vector<Member> members_;
 };

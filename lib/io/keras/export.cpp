@@ -17,11 +17,11 @@ using spec::Node;
 
 constexpr const char* kPrivate = "dltool";
 
-Tensor stored(const SavedModel& saved, const KerasWeight& weight, bool half) {
+void add_weight(Hdf5Output& file, const std::string& path, const SavedModel& saved, const KerasWeight& weight, bool half) {
   const auto found = saved.weights.find(weight.name);
   DL_CHECK(found != saved.weights.end(), fmt::format("the model has no weight '{}'", weight.name));
   const Tensor& tensor = found->second;
-  return half && tensor.dtype() == DType::kFloat32 ? tensor.cast(DType::kFloat16) : tensor;
+  file.add_dataset(path, tensor, half && tensor.dtype() == DType::kFloat32 ? DType::kFloat16 : tensor.dtype());
 }
 
 // Keras counts the batches that Normalization has seen in a third variable.
@@ -56,7 +56,7 @@ std::optional<NamedTensors> read_tensors(Hdf5File& file, const std::string& grou
     const std::optional<DType> dtype = parse_dtype(entry.items()[1].as_string());
     const std::string path = fmt::format("{}/{}", group, i);
     if (!dtype || !file.dataset(path)) return std::nullopt;
-    tensors.emplace_back(entry.items()[0].as_string(), file.read(path).cast(*dtype));
+    tensors.emplace_back(entry.items()[0].as_string(), file.read(path, *dtype));
   }
   return tensors;
 }
@@ -91,7 +91,7 @@ void write_object_weights(Hdf5Output& file, const SavedModel& saved, const Keras
     std::map<std::string, int> counts;
     for (const KerasWeight& weight : model.weights[l]) {
       const std::string vars = layer.path + (weight.object.empty() ? "" : "/" + weight.object) + "/vars";
-      file.add_dataset(fmt::format("{}/{}", vars, counts[vars]++), stored(saved, weight, model.half));
+      add_weight(file, fmt::format("{}/{}", vars, counts[vars]++), saved, weight, model.half);
     }
     if (has_count(model, l)) file.add_dataset(fmt::format("{}/vars/{}", layer.path, model.weights[l].size()), batch_count(model.version));
     // For people; Keras pairs by path.
@@ -112,7 +112,7 @@ void write_legacy_weights(Hdf5Output& file, const SavedModel& saved, const Keras
     std::vector<std::string> weight_names;
     for (const KerasWeight& weight : model.weights[l]) {
       weight_names.push_back(weight.name + suffix);
-      file.add_dataset(group + "/" + weight_names.back(), stored(saved, weight, model.half));
+      add_weight(file, group + "/" + weight_names.back(), saved, weight, model.half);
     }
     if (has_count(model, l)) {
       weight_names.push_back(fmt::format("{}/count{}", name, suffix));

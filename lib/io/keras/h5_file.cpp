@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <map>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/working_file.h"
 #include "io/format.h"
 #include "io/keras/architecture.h"
 #include "io/keras/export.h"
@@ -33,9 +33,8 @@ bool probe(const std::string& path, std::string_view head) {
 
 class OpenFile {
  public:
-  explicit OpenFile(const std::string& path, int flags = O_RDONLY) : fd_(open(path.c_str(), flags | O_CLOEXEC)) {
+  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_ < 0) throw EnvError(fmt::format("{}: cannot be opened: {}", path, strerror(errno)));
-    if (flags != O_RDONLY) return;
     struct stat status {};
     if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) length_ = static_cast<uint64_t>(status.st_size);
     if (length_ > 0) return;
@@ -45,7 +44,6 @@ class OpenFile {
   ~OpenFile() { close(fd_); }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
-  int fd() const { return fd_; }
   FileRange range() const { return {fd_, 0, length_}; }
 
  private:
@@ -140,9 +138,8 @@ void write(const SavedModel& saved, const std::string& path, const WriteOptions&
   const KerasVersion version = version_of(options);
   const char* version_text = version == KerasVersion::k2 ? kKeras2Version : kKeras3Version;
   const KerasExport model = export_keras_model(saved, path, version, options.half);
-  AtomicFile target(path);
-  const OpenFile opened(target.temp_path(), O_RDWR);
-  Hdf5Output file(opened.fd(), 0, path);
+  WorkingFile target(path);
+  Hdf5Output file(target.fd(), 0, path);
   file.set_text("", "keras_version", version_text);
   file.set_text("", "backend", "tensorflow");
   file.set_text("", "model_config", to_json(model.config.node));

@@ -70,7 +70,7 @@ void take(Hdf5File& file, const std::string& path, const KerasWeight& weight, Sa
   if (dataset->problem.empty() && !is_float(dataset->dtype))
     throw FileError(
         fmt::format("{}: {}: holds {}, weight '{}' needs floating-point numbers", file.name(), path, name_of(dataset->dtype), weight.name));
-  saved.weights[weight.name] = file.read(path).cast(weight.dtype);
+  saved.weights[weight.name] = file.read(path, weight.dtype);
 }
 
 // Arrays that Keras keeps but that do not change a number here: the state of random generators, the count of Normalization.adapt.

@@ -7,6 +7,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "onnx.pb.h"
+#include "tensor/cast.h"
 
 namespace dl::onnx_export {
 namespace {
@@ -177,9 +178,9 @@ std::vector<Entry> make_entries(const OnnxGraph& graph, bool external, const std
 }
 
 void write_content(AtomicFile& file, const Initializer& weight) {
-  const Tensor value = weight.make().cast(weight.dtype);
-  DL_CHECK(value.bytes() == weight.bytes(), "weight '" + weight.name + "' has another size");
-  file.write(value.raw(), value.bytes());
+  const Tensor value = weight.make();
+  DL_CHECK(value.size() == element_count(weight.dims), "weight '" + weight.name + "' has another size");
+  for_each_piece(value, weight.dtype, [&](const void* bytes, size_t count) { file.write(bytes, count); });
 }
 
 void write_data(const std::vector<Entry>& entries, AtomicFile& file) {

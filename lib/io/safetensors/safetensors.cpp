@@ -13,7 +13,9 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/positional_io.h"
 #include "io/format.h"
+#include "tensor/cast.h"
 
 namespace dl {
 namespace {
@@ -49,13 +51,9 @@ class InputFile {
 
   uint64_t size() const { return size_; }
   void read(uint64_t offset, void* into, size_t bytes) const {
-    for (size_t done = 0; done < bytes;) {
-      const ssize_t n = ::pread(fd_, static_cast<char*>(into) + done, bytes - done, static_cast<off_t>(offset + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw_file_error(path_, "cannot read", errno);
-      if (n == 0) throw FileError(path_ + ": got shorter while it was read");
-      done += static_cast<size_t>(n);
-    }
+    const Transfer read = read_at(fd_, offset, into, bytes);
+    if (read.error != 0) throw_file_error(path_, "cannot read", read.error);
+    if (read.bytes < bytes) throw FileError(path_ + ": got shorter while it was read");
   }
 
  private:
@@ -183,13 +181,15 @@ void write(const SavedModel& model, const std::string& path, const WriteOptions&
   for (const auto& [key, value] : model.metadata) metadata[key] = value;
   header["__metadata__"] = metadata;
   uint64_t offset = 0;
-  std::vector<Tensor> tensors;
+  const auto stored = [&](const Tensor& tensor) {
+    return options.half && tensor.dtype() == DType::kFloat32 ? DType::kFloat16 : tensor.dtype();
+  };
   for (const auto& [name, tensor] : model.weights) {
-    const Tensor stored = options.half && tensor.dtype() == DType::kFloat32 ? tensor.cast(DType::kFloat16) : tensor;
-    const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return t.dtype == stored.dtype(); });
-    header[name] = {{"dtype", type->name}, {"shape", stored.dims()}, {"data_offsets", {offset, offset + stored.bytes()}}};
-    offset += stored.bytes();
-    tensors.push_back(stored);
+    const DType dtype = stored(tensor);
+    const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return t.dtype == dtype; });
+    const uint64_t end = offset + static_cast<uint64_t>(tensor.size()) * size_of(dtype);
+    header[name] = {{"dtype", type->name}, {"shape", tensor.dims()}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
   text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
@@ -198,7 +198,8 @@ void write(const SavedModel& model, const std::string& path, const WriteOptions&
   AtomicFile file(path);
   file.write(head, sizeof head);
   file.write(text);
-  for (const Tensor& tensor : tensors) file.write(tensor.raw(), tensor.bytes());
+  for (const auto& [name, tensor] : model.weights)
+    for_each_piece(tensor, stored(tensor), [&](const void* bytes, size_t count) { file.write(bytes, count); });
   file.commit();
 }
 

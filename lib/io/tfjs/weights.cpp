@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/cast.h"
 
 namespace dl::tfjs {
 namespace {
@@ -175,13 +176,14 @@ Tensor StoredWeights::read(const WeightEntry& entry) const {
     case Quantization::kNone:
       break;
   }
-  Tensor tensor(entry.quantization == Quantization::kFloat16 ? DType::kFloat16 : entry.dtype, entry.dims);
-  if (entry.bytes > 0) read_bytes(group, entry.offset, tensor.raw(), entry.bytes);
+  const DType stored = entry.quantization == Quantization::kFloat16 ? DType::kFloat16 : entry.dtype;
+  Tensor tensor = from_pieces(stored, entry.dims, entry.dtype,
+                              [&](uint64_t offset, void* bytes, size_t count) { read_bytes(group, entry.offset + offset, bytes, count); });
   if (tensor.dtype() == DType::kBool) {  // any byte but 0 is true, a C++ bool has to be 0 or 1
     auto* bytes = static_cast<uint8_t*>(tensor.raw());
     for (int64_t i = 0; i < tensor.size(); ++i) bytes[i] = bytes[i] != 0;
   }
-  return tensor.cast(entry.dtype);
+  return tensor;
 }
 
 }  // namespace dl::tfjs

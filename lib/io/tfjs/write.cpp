@@ -16,6 +16,7 @@
 #include "io/keras/json_node.h"
 #include "io/tfjs/network.h"
 #include "io/tfjs/test_pairs.h"
+#include "tensor/cast.h"
 
 namespace dl::tfjs {
 namespace {
@@ -117,27 +118,47 @@ std::vector<std::string> shard_names(size_t bytes) {
   return names;
 }
 
+// One stream of bytes, cut into files.
+class Shards {
+ public:
+  Shards(const fs::path& folder, const std::vector<std::string>& names) : folder_(folder), names_(names) {}
+
+  void write(const void* bytes, size_t count) {
+    const auto* from = static_cast<const char*>(bytes);
+    while (count > 0) {
+      if (room_ == 0) begin_next();
+      const size_t part = std::min(room_, count);
+      file_->write(from, part);
+      from += part;
+      count -= part;
+      room_ -= part;
+    }
+  }
+  void finish() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  void begin_next() {
+    finish();
+    file_ = std::make_unique<AtomicFile>((folder_ / names_[next_++]).string());
+    room_ = kShardBytes;
+  }
+
+  const fs::path& folder_;
+  const std::vector<std::string>& names_;
+  std::unique_ptr<AtomicFile> file_;
+  size_t next_ = 0, room_ = 0;
+};
+
 void write_shards(const std::vector<Stored>& stored, const fs::path& folder, const std::vector<std::string>& names) {
-  std::unique_ptr<AtomicFile> file;
-  size_t shard = 0, room = 0;
+  Shards shards(folder, names);
   for (const Stored& s : stored) {
     const Tensor value = s.weight->make();
     DL_CHECK(value.dims() == s.weight->dims, "weight '" + s.name + "' has another shape");
-    const Tensor written = s.half ? value.cast(DType::kFloat16) : value;
-    const auto* bytes = static_cast<const char*>(written.raw());
-    for (size_t done = 0; done < s.bytes;) {
-      if (room == 0) {
-        if (file) file->commit();
-        file = std::make_unique<AtomicFile>((folder / names[shard++]).string());
-        room = kShardBytes;
-      }
-      const size_t part = std::min(room, s.bytes - done);
-      file->write(bytes + done, part);
-      done += part;
-      room -= part;
-    }
+    for_each_piece(value, s.half ? DType::kFloat16 : value.dtype(), [&](const void* bytes, size_t count) { shards.write(bytes, count); });
   }
-  if (file) file->commit();
+  shards.finish();
 }
 
 void check_half(const std::vector<Stored>& stored, std::vector<std::string>& problems) {

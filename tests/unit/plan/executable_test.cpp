@@ -91,6 +91,46 @@ TEST_CASE("running allocates nothing") {
   CHECK(allocation_count() == before);
 }
 
+TEST_CASE("what is lent is used where it lies and stays as it is") {
+  const std::unique_ptr<Backend> cpu = make_cpu_backend();
+  const Tensor w = random_tensor({6, 6}, 4);
+  ParameterStore store(*cpu);
+  store.lend("w", w);
+  CHECK(store.data("w") == w.raw());
+  CHECK(bit_equal(store.get("w"), w));
+  CHECK_THROWS_AS(store.set("w", w), InternalError);
+  CHECK_THROWS_AS(store.lend("w", w), InternalError);
+  store.lend("none", Tensor(DType::kFloat32, {0, 3}));
+  CHECK(store.get("none").size() == 0);
+}
+
+TEST_CASE("a plan for one run keeps nothing of what it makes of parameters, and gives the same bits") {
+  const std::unique_ptr<Backend> cpu = make_cpu_backend();
+  Program p;
+  Graph& g = p.graph;
+  const Var x = input(g, "x", {DType::kFloat32, {4, 64}});
+  p.inputs = {{"x", x.value}};
+  Var h = x;
+  for (const char* name : {"a", "b", "c"}) {
+    const Var w = parameter(g, name, {DType::kFloat16, {64, 64}});
+    p.parameters.push_back({name, w.value, true, {}});
+    h = tanh(matmul(h, cast(w, DType::kFloat32)));
+  }
+  p.outputs = {{"h", h.value}};
+  const auto run = [&](bool once) {
+    Session session(*cpu, {.run_once = once});
+    for (const char* name : {"a", "b", "c"})
+      session.parameters().lend(name, random_tensor({64, 64}, static_cast<uint64_t>(*name)).cast(DType::kFloat16));
+    return session.run(session.add(p), {random_tensor({4, 64}, 5)}).output(0).clone();
+  };
+  CHECK(bit_equal(run(true), run(false)));
+  constexpr size_t kWide = 64 * 64 * sizeof(float);
+  const Plan kept = compile(p, {}, *cpu, {}).plan, once = compile(p, {}, *cpu, {.run_once = true}).plan;
+  CHECK(kept.static_bytes >= 3 * kWide);
+  CHECK(once.static_bytes == 0);
+  CHECK(once.arena_bytes < 2 * kWide);  // one after the other in the same place
+}
+
 TEST_CASE("bits do not depend on memory reuse: parameters without updates give equal results again and again") {
   const std::unique_ptr<Backend> cpu = make_cpu_backend();
   Program p;
