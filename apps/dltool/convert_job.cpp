@@ -152,9 +152,9 @@ void hash_target(const std::string& path, ConvertResult& result) {
   result.sha256 = all.hex();
 }
 
-void write(const SavedModel& model, const std::string& path, const std::string& format, const WriteOptions& options) {
+void write(SavedModel model, const std::string& path, const std::string& format, const WriteOptions& options) {
   if (format == kCheckpoint) return write_model_checkpoint(path, model);
-  write_model(model, path, *find_format(format), options);
+  write_model(std::move(model), path, *find_format(format), options);
 }
 
 SavedModel read_back(const std::string& path, const std::string& format) {
@@ -251,21 +251,21 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
   }
   if (!work) return results;
   SavedModel model = load(source, from, settings);
+  const Model computed = model.model;
   NamedTensors inputs, expected;
+  std::vector<TestPair> tests;
   if (settings.verify) {
     inputs = random_inputs(model, settings.parity);
     expected = run_model(model, inputs);
-    if (bytes_of(inputs) + bytes_of(expected) <= kMaxTestBytes) model.tests = {{inputs, expected}};
+    if (bytes_of(inputs) + bytes_of(expected) <= kMaxTestBytes) model.tests = tests = {{inputs, expected}};
   }
   const bool large = bytes_of(model.weights) + bytes_of(model.slots) > kLargeBytes;
   bool released = false;
   for (ConvertResult& result : results) {
     if (result.skipped) continue;
     if (released) {
-      std::vector<TestPair> tests = std::move(model.tests);
       model = load(source, from, settings);
-      model.tests = std::move(tests);
-      released = false;
+      if (!tests.empty()) model.tests = tests;
     }
     const bool last =
         std::none_of(results.begin() + (&result - results.data()) + 1, results.end(), [](const auto& r) { return !r.skipped; });
@@ -276,15 +276,11 @@ std::vector<ConvertResult> convert(const std::string& source, const std::string&
     try {
       result.options = settings.write;
       if (result.options.opset == 0) result.options.opset = usual_onnx_opset(model);
-      write(model, working, result.target.format, result.options);
-      if (last || large) {  // a large model is in memory once, not beside what is read back
-        model.weights.clear();
-        model.slots.clear();
-        released = true;
-      }
+      released = last || large;  // a large model is in memory once, not beside what is made of it or read back
+      write(released ? std::move(model) : model, working, result.target.format, result.options);
       if (settings.verify) {
         SavedModel again = read_back(working, result.target.format);
-        if (holds_weights_only(result.target.format)) again.model = model.model;
+        if (holds_weights_only(result.target.format)) again.model = computed;
         result.parity = compare_outputs(expected, run_model(std::move(again), inputs), settings.parity);
         if (!result.parity->ok())
           throw ParityError(ExitCode::kThresholdMissed, describe(*result.parity, settings.parity) + "; not written");

@@ -54,8 +54,8 @@ const Format* recognize_format(const std::string& path);  // by the first bytes 
 
 // What stands in the way of writing `model`, a line each; empty: all is well.
 std::vector<std::string> hindrances(const SavedModel& model, const Format& format, const WriteOptions& options);
-// FileError with all of them, else Format::write.
-void write_model(const SavedModel& model, const std::string& path, const Format& format, const WriteOptions& options);
+// FileError with all of them, else Format::write. Weights of a model that is moved here are let go of as they take their other form.
+void write_model(SavedModel model, const std::string& path, const Format& format, const WriteOptions& options);
 
 // By `format`, else as recognised. FileError naming the formats there are when none fits.
 SavedModel read_model(const std::string& path, const ReadOptions& options = {}, const Format* format = nullptr);

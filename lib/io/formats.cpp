@@ -5,10 +5,12 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "base/error.h"
 #include "io/format.h"
 #include "io/raise/raise.h"
+#include "io/refuse.h"
 #include "layers/graph_layer.h"
 
 namespace dl {
@@ -60,29 +62,29 @@ const Format* recognize_format(const std::string& path) {
 
 namespace {
 
-struct Writable {
-  SavedModel model;  // in the form that the format holds
-  std::vector<std::string> hindrances;
-};
-
-Writable in_form_of(const Format& format, const SavedModel& model, const WriteOptions& options) {
-  Writable writable{model, {}};
-  if (format.layers_only && graph_of(model.model)) writable.model = raise_to_layers(model, writable.hindrances);
-  if (writable.hindrances.empty() && format.unsupported) writable.hindrances = format.unsupported(writable.model, options);
-  return writable;
+// In the form that the format holds, as far as there is one.
+SavedModel in_form_of(const Format& format, SavedModel model, std::vector<std::string>& hindrances) {
+  if (format.layers_only && graph_of(model.model)) return raise_to_layers(std::move(model), hindrances);
+  return model;
 }
 
 }  // namespace
 
 std::vector<std::string> hindrances(const SavedModel& model, const Format& format, const WriteOptions& options) {
-  return in_form_of(format, model, options).hindrances;
+  std::vector<std::string> found;
+  const SavedModel form = in_form_of(format, model, found);
+  return found.empty() && format.unsupported ? format.unsupported(form, options) : found;
 }
 
-void write_model(const SavedModel& model, const std::string& path, const Format& format, const WriteOptions& options) {
-  const Writable writable = in_form_of(format, model, options);
-  if (!writable.hindrances.empty())
-    throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format.name, fmt::join(writable.hindrances, "\n  ")));
-  format.write(writable.model, path, options);
+void refuse_if_any(const std::vector<std::string>& hindrances, const std::string& path, const char* format) {
+  if (!hindrances.empty()) throw FileError(fmt::format("{}: cannot be written as {}:\n  {}", path, format, fmt::join(hindrances, "\n  ")));
+}
+
+void write_model(SavedModel model, const std::string& path, const Format& format, const WriteOptions& options) {
+  std::vector<std::string> found;
+  const SavedModel form = in_form_of(format, std::move(model), found);
+  refuse_if_any(found, path, format.name);
+  format.write(form, path, options);
 }
 
 SavedModel read_model(const std::string& path, const ReadOptions& options, const Format* format) {

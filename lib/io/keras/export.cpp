@@ -1,7 +1,6 @@
 #include "io/keras/export.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/keras/json_node.h"
+#include "io/refuse.h"
 
 namespace dl {
 namespace {
@@ -70,16 +70,12 @@ std::vector<KerasWeight> KerasExport::trainable() const {
   return all;
 }
 
-KerasExport export_keras_model(const SavedModel& saved, const std::string& path, KerasVersion version, bool half) {
+KerasExport export_keras_model(const SavedModel& saved, const std::string& path, const char* format, KerasVersion version, bool half) {
   KerasExport model;
   model.version = version;
   model.half = half;
   model.config = write_keras_config(saved, version);
-  if (!model.config.problems.empty()) {
-    std::vector<std::string> lines;
-    for (const std::string& line : model.config.problems) lines.push_back(path + ": " + line);
-    throw FileError(fmt::format("{}", fmt::join(lines, "\n")));
-  }
+  refuse_if_any(model.config.problems, path, format);
   model.weights = keras_weights(saved.model, model.config.layers);
   return model;
 }

@@ -22,8 +22,8 @@ struct KerasExport {
   std::vector<KerasWeight> trainable() const;  // of the whole model: the order of the optimizer's variables
 };
 
-// FileError, beginning with `path`, that lists everything Keras cannot hold.
-KerasExport export_keras_model(const SavedModel& saved, const std::string& path, KerasVersion version, bool half);
+// FileError (io/refuse.h) that lists everything Keras cannot hold.
+KerasExport export_keras_model(const SavedModel& saved, const std::string& path, const char* format, KerasVersion version, bool half);
 
 // In the layout of .weights.h5 (by attribute path), or in that of a whole-model .h5, below the group model_weights.
 void write_object_weights(Hdf5Output& file, const SavedModel& saved, const KerasExport& model);

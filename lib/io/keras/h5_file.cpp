@@ -137,7 +137,7 @@ std::vector<std::string> unsupported(const SavedModel& saved, const WriteOptions
 void write(const SavedModel& saved, const std::string& path, const WriteOptions& options) {
   const KerasVersion version = version_of(options);
   const char* version_text = version == KerasVersion::k2 ? kKeras2Version : kKeras3Version;
-  const KerasExport model = export_keras_model(saved, path, version, options.half);
+  const KerasExport model = export_keras_model(saved, path, "h5", version, options.half);
   WorkingFile target(path);
   Hdf5Output file(target.fd(), 0, path);
   file.set_text("", "keras_version", version_text);

@@ -55,7 +55,7 @@ std::vector<std::string> unsupported(const SavedModel& saved, const WriteOptions
 }
 
 void write(const SavedModel& saved, const std::string& path, const WriteOptions& options) {
-  const KerasExport model = export_keras_model(saved, path, KerasVersion::k3, options.half);
+  const KerasExport model = export_keras_model(saved, path, "keras", KerasVersion::k3, options.half);
   spec::Node config = model.config.node;
   if (const spec::Node training = write_training(saved, KerasVersion::k3, false); !training.is_null())
     config.set("compile_config", training);

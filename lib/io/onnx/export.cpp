@@ -1,7 +1,6 @@
 #include "io/onnx/export.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "io/onnx/export_file.h"
 #include "io/onnx/export_prepare.h"
 #include "io/onnx/test_pairs.h"
+#include "io/refuse.h"
 #include "layers/build.h"
 #include "layers/graph_layer.h"
 #include "ops/composite.h"
@@ -90,7 +90,7 @@ std::vector<std::string> unsupported_onnx(const SavedModel& model, const WriteOp
 
 void write_onnx(const SavedModel& model, const std::string& path, const WriteOptions& options) {
   const Export result(model, options);
-  if (!result.problems.empty()) throw FileError(fmt::format("{}: cannot be written as ONNX:\n{}", path, fmt::join(result.problems, "\n")));
+  refuse_if_any(result.problems, path, "onnx");
   FileOptions file;
   file.opset = options.opset;
   file.external_data = options.external_data;

@@ -1,7 +1,6 @@
 #include "io/tfjs/write.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +13,7 @@
 #include "base/error.h"
 #include "base/scratch_folder.h"
 #include "io/keras/json_node.h"
+#include "io/refuse.h"
 #include "io/tfjs/network.h"
 #include "io/tfjs/test_pairs.h"
 #include "tensor/cast.h"
@@ -206,7 +206,7 @@ std::vector<std::string> unsupported(const SavedModel& model, const WriteOptions
 void write(const SavedModel& model, const std::string& path, const WriteOptions& options) {
   Network net = lower_model(model);
   if (options.half && net.problems.empty()) check_half(list_weights(net, true), net.problems);
-  if (!net.problems.empty()) throw FileError(fmt::format("{}: cannot be written for TF.js:\n{}", path, fmt::join(net.problems, "\n")));
+  refuse_if_any(net.problems, path, "tfjs");
   if (const fs::path file(path); file.filename() == "model.json")
     return write_files(model, net, fs::absolute(file).parent_path(), options.half);
   ScratchFolder folder(path);
