@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "graph/program.h"
-#include "io/onnx/export_constants.h"
+#include "io/constants.h"
 #include "io/onnx/export_graph.h"
 
 namespace dl::onnx_export {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "graph/op_def.h"
-#include "io/onnx/export_constants.h"
+#include "io/constants.h"
 #include "io/onnx/export_emitter.h"
 
 namespace dl::onnx_export {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "graph/op_def.h"
+#include "io/constants.h"
 #include "io/raise/terms.h"
 #include "ops/ops.h"
 
@@ -37,32 +38,6 @@ Ints without_ones(const Ints& dims) {
   for (const int64_t d : dims)
     if (d != 1) kept.push_back(d);
   return kept;
-}
-
-// Elements of `t` in the order of its axes perm[0], perm[1], ...
-Tensor transposed(const Tensor& t, const Ints& perm) {
-  const size_t rank = perm.size();
-  Ints strides(rank, 1), dims(rank), step(rank), at(rank, 0);
-  for (size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * t.dims()[i];
-  for (size_t i = 0; i < rank; ++i) {
-    dims[i] = t.dims()[static_cast<size_t>(perm[i])];
-    step[i] = strides[static_cast<size_t>(perm[i])];
-  }
-  Tensor result(t.dtype(), dims);
-  const size_t width = size_of(t.dtype());
-  const auto* from = static_cast<const std::byte*>(t.raw());
-  auto* to = static_cast<std::byte*>(result.raw());
-  int64_t offset = 0;
-  for (int64_t n = 0; n < result.size(); ++n) {
-    std::memcpy(to + static_cast<size_t>(n) * width, from + static_cast<size_t>(offset) * width, width);
-    for (size_t i = rank; i-- > 0;) {
-      offset += step[i];
-      if (++at[i] < dims[i]) break;
-      offset -= step[i] * dims[i];
-      at[i] = 0;
-    }
-  }
-  return result;
 }
 
 // The elements from `start` on, `sizes` of them.

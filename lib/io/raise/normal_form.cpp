@@ -1,17 +1,15 @@
 #include "io/raise/normal_form.h"
 
-#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 
-#include "backend/backend.h"
 #include "graph/op_def.h"
+#include "io/constants.h"
 #include "io/raise/spelling.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
 #include "passes/passes.h"
-#include "plan/session.h"
 
 namespace dl::raise {
 
@@ -81,28 +79,56 @@ std::set<std::string> origins(const Program& program, Value value) {
   return weights;
 }
 
-std::vector<Tensor> evaluate(const Program& program, const std::vector<Value>& values, const std::map<std::string, Tensor>& weights) {
-  if (values.empty()) return {};
-  Program wanted = program;
-  wanted.outputs.clear();
-  wanted.inputs.clear();
-  for (size_t i = 0; i < values.size(); ++i) wanted.outputs.push_back({std::to_string(i), values[i]});
-  const std::vector<char> live = live_nodes(wanted);
-  std::erase_if(wanted.parameters, [&](const Parameter& p) { return !live[p.value.node]; });
-  const std::unique_ptr<Backend> backend = make_cpu_backend();
-  Session session(*backend, {});
-  for (const Parameter& p : wanted.parameters) session.parameters().set(p.name, weights.at(p.name));
-  const Executable& run = session.run(session.add(wanted), {});
-  std::vector<Tensor> results;
-  for (size_t i = 0; i < values.size(); ++i) results.push_back(run.output(i).clone());
-  return results;
+// The weights that are read by something that is not known, so that they stay.
+std::set<std::string> needed_weights(const Program& program, const std::vector<char>& known) {
+  const Graph& graph = program.graph;
+  std::set<std::string> needed;
+  const auto read = [&](Value v) {
+    if (graph.node(v).op == &op_parameter) needed.insert(graph.node(v).attrs.text("name"));
+  };
+  const std::vector<char> live = live_nodes(program);
+  for (uint32_t n = 0; n < graph.size(); ++n)
+    if (live[n] && !known[n])
+      for (Value in : graph.node(n).inputs) read(in);
+  for (const NamedValue& o : program.outputs) read(o.value);
+  return needed;
 }
+
+// One value after the other, letting go of weights that nothing after it needs, so that a model is not in memory twice.
+class Evaluator {
+ public:
+  Evaluator(const Program& program, const Frontier& frontier, std::map<std::string, Tensor>& weights)
+      : weights_(weights), constants_(program, weights), needed_(needed_weights(program, frontier.known)) {
+    for (Value value : frontier.values) {
+      from_.push_back(origins(program, value));
+      for (const std::string& name : from_.back()) ++uses_[name];
+    }
+  }
+
+  const std::set<std::string>& origins_of(size_t i) const { return from_[i]; }
+  bool is_needed(const std::string& name) const { return needed_.contains(name); }
+  // To be called once for each of the frontier's values.
+  Tensor evaluate(size_t i, Value value) {
+    Tensor result = constants_.evaluate(value);
+    for (const std::string& name : from_[i])
+      if (--uses_[name] == 0 && !is_needed(name)) weights_.at(name) = {};
+    return result;
+  }
+
+ private:
+  std::map<std::string, Tensor>& weights_;
+  Constants constants_;
+  std::set<std::string> needed_;
+  std::vector<std::set<std::string>> from_;  // of each of the frontier's values
+  std::map<std::string, int> uses_;
+};
 
 }  // namespace
 
-Folded fold_weights(const Program& program, const std::map<std::string, Tensor>& weights) {
+Folded fold_weights(const Program& program, std::map<std::string, Tensor> weights) {
   const Frontier frontier = find_frontier(program, weights);
-  const std::vector<Tensor> values = evaluate(program, frontier.values, weights);
+  Evaluator evaluator(program, frontier, weights);
+  std::set<std::string> taken;  // names, also of weights that are gone
   Folded folded;
   Graph& graph = folded.program.graph;
   std::map<Value, Value> moved;
@@ -112,7 +138,7 @@ Folded fold_weights(const Program& program, const std::map<std::string, Tensor>&
       return;
     }
     std::string name = wanted.empty() ? "weight" : wanted;
-    for (int i = 1; folded.weights.contains(name); ++i) name = (wanted.empty() ? "weight" : wanted) + "_" + std::to_string(i);
+    for (int i = 1; !taken.insert(name).second; ++i) name = (wanted.empty() ? "weight" : wanted) + "_" + std::to_string(i);
     moved[old] = parameter(graph, name, {value.dtype(), to_shape(value.dims())}).value;
     folded.program.parameters.push_back({name, moved[old], true, {}});
     folded.weights[name] = value;
@@ -124,18 +150,23 @@ Folded fold_weights(const Program& program, const std::map<std::string, Tensor>&
   }
   for (const Parameter& p : program.parameters) {
     if (const auto found = weights.find(p.name); found != weights.end()) {
-      place(p.value, p.name, found->second);
+      if (evaluator.is_needed(p.name))
+        place(p.value, p.name, found->second);
+      else
+        taken.insert(p.name);
       continue;
     }
     moved[p.value] = parameter(graph, p.name, program.graph.type(p.value)).value;
     folded.program.parameters.push_back({p.name, moved[p.value], p.trainable, p.initializer});
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    const std::set<std::string> from = origins(program, frontier.values[i]);
+  for (size_t i = 0; i < frontier.values.size(); ++i) {
+    const Value value = frontier.values[i];
+    const std::set<std::string>& from = evaluator.origins_of(i);
+    const Tensor tensor = evaluator.evaluate(i, value);
     if (from.empty())
-      moved[frontier.values[i]] = constant(graph, values[i]).value;
+      moved[value] = constant(graph, tensor).value;
     else
-      place(frontier.values[i], from.size() == 1 ? *from.begin() : "", values[i]);
+      place(value, from.size() == 1 ? *from.begin() : "", tensor);
   }
   const std::vector<char> live = live_nodes(program);
   for (uint32_t n = 0; n < program.graph.size(); ++n) {

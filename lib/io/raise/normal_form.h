@@ -18,6 +18,7 @@ struct Folded {
   Program program;
   std::map<std::string, Tensor> weights;
 };
-Folded fold_weights(const Program& program, const std::map<std::string, Tensor>& weights);
+// Weights that only others are made of are let go of on the way.
+Folded fold_weights(const Program& program, std::map<std::string, Tensor> weights);
 
 }  // namespace dl::raise

@@ -362,7 +362,7 @@ SavedModel raise_to_layers(SavedModel model, std::vector<std::string>& left) {
   Folded graph{build_inference_program(model.model), std::move(model.weights)};
   for (int i = 0; i < kFoldings; ++i) {
     graph.program = normal_form(graph.program);
-    graph = fold_weights(graph.program, graph.weights);
+    graph = fold_weights(graph.program, std::move(graph.weights));
   }
   model.model_tree = {};
   model.weights.clear();

@@ -1,4 +1,4 @@
-#include "io/onnx/export_constants.h"
+#include "io/constants.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,7 +10,7 @@
 #include "ops/ops.h"
 #include "plan/session.h"
 
-namespace dl::onnx_export {
+namespace dl {
 namespace {
 
 // Known values that grow beyond this and beyond their operands stay nodes: a causal mask of thousands of steps is smaller as a formula.
@@ -217,7 +217,7 @@ Tensor Constants::evaluate(Value value) const {
 Tensor Constants::run(Value value, const std::vector<uint32_t>& nodes) const {
   const Graph& graph = program_.graph;
   const std::unique_ptr<Backend> backend = make_cpu_backend();
-  Session session(*backend, {});
+  Session session(*backend, {.run_once = true});
   Program part;
   std::map<Value, Value> moved;
   for (uint32_t n : nodes) {
@@ -233,10 +233,10 @@ Tensor Constants::run(Value value, const std::vector<uint32_t>& nodes) const {
     if (node.op != &op_parameter) continue;
     const std::string& name = node.attrs.text("name");
     part.parameters.push_back({name, first, false, {}});
-    session.parameters().set(name, weights_.at(name).cast(node.types[0].dtype));
+    session.parameters().lend(name, weights_.at(name).cast(node.types[0].dtype));
   }
   part.outputs = {{"value", moved.at(value)}};
   return session.run(session.add(part), {}).output(0);
 }
 
-}  // namespace dl::onnx_export
+}  // namespace dl
