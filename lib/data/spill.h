@@ -39,7 +39,4 @@ class Spill {
   int fd_ = -1;
 };
 
-// All of `into` from a descriptor at `offset`; the number of bytes that were there.
-size_t read_at(int fd, int64_t offset, std::span<std::byte> into, const char* name);
-
 }  // namespace dl

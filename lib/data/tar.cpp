@@ -11,7 +11,9 @@
 #include <memory>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/positional_io.h"
 #include "data/file.h"
 
 namespace dl {
@@ -149,8 +151,10 @@ class TarScan {
   void check_end() const {
     if (!file_bytes_ || archive_filter_code(archive_.get(), 0) != ARCHIVE_FILTER_NONE) return;
     std::array<std::byte, 512> last;
-    const bool zeros = *file_bytes_ >= 512 && read_at(fd_, *file_bytes_ - 512, last, name_.c_str()) == 512 &&
-                       std::all_of(last.begin(), last.end(), [](std::byte b) { return b == std::byte{0}; });
+    const uint64_t at = static_cast<uint64_t>(std::max<int64_t>(*file_bytes_ - 512, 0));
+    const Transfer read = read_at(fd_, at, last.data(), last.size());
+    if (read.error != 0) throw_file_error(name_, "cannot read", read.error);
+    const bool zeros = read.bytes == last.size() && std::all_of(last.begin(), last.end(), [](std::byte b) { return b == std::byte{0}; });
     if (!zeros) fail("no end mark (blocks of zeros) at the end; the archive is truncated");
   }
 

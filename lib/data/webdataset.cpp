@@ -14,7 +14,9 @@
 #include <memory>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/positional_io.h"
 #include "data/class_names.h"
 #include "data/convert.h"
 #include "data/file.h"
@@ -102,12 +104,13 @@ class Shards {
     int fd = keep ? fds_[shard].load() : -1;
     const bool opened = fd < 0;
     if (opened) fd = open_regular(paths_[shard]);
-    const size_t n = read_at(fd, blob.offset, bytes, name.c_str());
+    const Transfer read = read_at(fd, static_cast<uint64_t>(blob.offset), bytes.data(), bytes.size());
     if (opened) {
       int none = -1;
       if (!keep || !fds_[shard].compare_exchange_strong(none, fd)) ::close(fd);
     }
-    if (n < bytes.size()) throw FileError(name + ": has become shorter since it was opened");
+    if (read.error != 0) throw_file_error(name, "cannot read", read.error);
+    if (read.bytes < bytes.size()) throw FileError(name + ": has become shorter since it was opened");
     return bytes;
   }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/positional_io.h"
 #include "base/terminal.h"
 
 namespace dl {
@@ -97,14 +98,9 @@ ContainedFile::ContainedFile(ContainedFile&& other) noexcept
     : place_(std::move(other.place_)), name_(std::move(other.name_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
 
 void ContainedFile::read(uint64_t offset, void* to, size_t bytes) const {
-  auto* target = static_cast<char*>(to);
-  for (size_t done = 0; done < bytes;) {
-    const ssize_t count = pread(fd_, target + done, bytes - done, static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw EnvError(fmt::format("{}: {} cannot be read: {}", place_, name_, std::strerror(errno)));
-    if (count == 0) fail("ended early");
-    done += static_cast<size_t>(count);
-  }
+  const Transfer read = read_at(fd_, offset, to, bytes);
+  if (read.error != 0) throw EnvError(fmt::format("{}: {} cannot be read: {}", place_, name_, std::strerror(read.error)));
+  if (read.bytes < bytes) fail("ended early");
 }
 
 }  // namespace dl

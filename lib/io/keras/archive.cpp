@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/positional_io.h"
+#include "base/unnamed_file.h"
 
 namespace dl {
 namespace {
@@ -33,20 +35,6 @@ uint32_t little(const unsigned char* p, int bytes) {
   return value;
 }
 uint64_t little64(const unsigned char* p) { return little(p, 4) | static_cast<uint64_t>(little(p + 4, 4)) << 32; }
-
-// A file without a name in TMPDIR, gone when it is closed.
-int make_temporary() {
-  const char* given = getenv("TMPDIR");
-  const std::string folder = given && *given ? given : "/tmp";
-  int fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0) return fd;
-  std::string name = folder + "/dltool-XXXXXX";
-  fd = mkostemp(name.data(), O_CLOEXEC);
-  if (fd < 0)
-    throw EnvError(fmt::format("{}: cannot make a temporary file: {}; set TMPDIR to a folder with room", folder, strerror(errno)));
-  unlink(name.c_str());
-  return fd;
-}
 
 bool is_asset(const std::string& name) { return name.starts_with("assets/"); }
 
@@ -153,25 +141,19 @@ FileRange KerasArchive::open_range(const std::string& member) {
     return {fd_, find_data(member, m), m.bytes};
   }
   if (temporary_ >= 0) close(temporary_);
-  temporary_ = make_temporary();
+  temporary_ = open_unnamed_file(fmt::format("'{}'", member));
   struct Copy {
-    int fd, error;
-  } copy{temporary_, 0};
+    int fd;
+    uint64_t bytes = 0;
+    int error = 0;
+  } copy{temporary_};
   read_member(
       member, m,
       [](void* state, const char* bytes, size_t count) {
         Copy& to = *static_cast<Copy*>(state);
-        while (count > 0) {
-          const ssize_t written = write(to.fd, bytes, count);
-          if (written < 0 && errno == EINTR) continue;
-          if (written <= 0) {
-            to.error = errno;
-            return false;
-          }
-          bytes += written;
-          count -= static_cast<size_t>(written);
-        }
-        return true;
+        to.error = write_at(to.fd, to.bytes, bytes, count).error;
+        to.bytes += count;
+        return to.error == 0;
       },
       &copy);
   if (copy.error != 0)
@@ -185,21 +167,15 @@ uint64_t KerasArchive::find_data(const std::string& name, const Member& member) 
   const auto damaged = [&] {
     throw FileError(fmt::format("{}: member '{}' is damaged: it does not lie where the archive says", path_, name));
   };
-  const auto read_at = [&](uint64_t offset, size_t count) {
+  const auto read = [&](uint64_t offset, size_t count) {
     std::vector<unsigned char> bytes(count);
-    size_t done = 0;
-    while (done < count) {
-      const ssize_t got = pread(fd_, bytes.data() + done, count - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) damaged();
-      done += static_cast<size_t>(got);
-    }
+    if (read_at(fd_, offset, bytes.data(), count).bytes < count) damaged();
     return bytes;
   };
   struct stat status {};
   fstat(fd_, &status);
   const uint64_t size = static_cast<uint64_t>(status.st_size), tail_bytes = std::min<uint64_t>(size, 65535 + 22);
-  const std::vector<unsigned char> tail = read_at(size - tail_bytes, tail_bytes);
+  const std::vector<unsigned char> tail = read(size - tail_bytes, tail_bytes);
   std::optional<size_t> end;
   for (size_t i = tail.size() < 22 ? 0 : tail.size() - 22 + 1; i-- > 0 && !end;)
     if (little(&tail[i], 4) == 0x06054b50 && i + 22 + little(&tail[i + 20], 2) == tail.size()) end = i;
@@ -207,13 +183,13 @@ uint64_t KerasArchive::find_data(const std::string& name, const Member& member) 
   uint64_t directory_bytes = little(&tail[*end + 12], 4), directory = little(&tail[*end + 16], 4);
   if (directory == 0xffffffff || directory_bytes == 0xffffffff || little(&tail[*end + 10], 2) == 0xffff) {
     if (*end < 20 || little(&tail[*end - 20], 4) != 0x07064b50) damaged();
-    const std::vector<unsigned char> record = read_at(little64(&tail[*end - 20 + 8]), 56);
+    const std::vector<unsigned char> record = read(little64(&tail[*end - 20 + 8]), 56);
     if (little(record.data(), 4) != 0x06064b50) damaged();
     directory_bytes = little64(&record[40]);
     directory = little64(&record[48]);
   }
   if (directory_bytes > (uint64_t{64} << 20) || directory > size || directory_bytes > size - directory) damaged();
-  const std::vector<unsigned char> rows = read_at(directory, directory_bytes);
+  const std::vector<unsigned char> rows = read(directory, directory_bytes);
   for (size_t at = 0; at + 46 <= rows.size();) {
     const unsigned char* row = &rows[at];
     if (little(row, 4) != 0x02014b50) damaged();
@@ -238,7 +214,7 @@ uint64_t KerasArchive::find_data(const std::string& name, const Member& member) 
         if (!found) damaged();
       }
       if (offset > size || size - offset < 30) damaged();
-      const std::vector<unsigned char> header = read_at(offset, 30);
+      const std::vector<unsigned char> header = read(offset, 30);
       if (little(header.data(), 4) != 0x04034b50) damaged();
       const uint64_t data = offset + 30 + little(&header[26], 2) + little(&header[28], 2);
       if (data > size || member.bytes > size - data) damaged();

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <map>
 
 #include "base/error.h"
+#include "base/positional_io.h"
 #include "onnx.pb.h"
 
 namespace dl::onnx {
@@ -27,14 +26,10 @@ struct Range {
   int64_t offset, length;
 };
 
-void read_at(int file, void* to, int64_t offset, int64_t length, const std::string& path) {
-  while (length > 0) {
-    const ssize_t got = pread(file, to, static_cast<size_t>(std::min<int64_t>(length, 1 << 30)), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-    if (got == 0) throw FileError(fmt::format("{}: became shorter while it was read", path));
-    to = static_cast<char*>(to) + got, offset += got, length -= got;
-  }
+void read(int file, void* to, int64_t offset, int64_t length, const std::string& path) {
+  const Transfer got = read_at(file, static_cast<uint64_t>(offset), to, static_cast<size_t>(length));
+  if (got.error != 0) throw FileError(fmt::format("{}: cannot be read: {}", path, std::strerror(got.error)));
+  if (got.bytes < static_cast<size_t>(length)) throw FileError(fmt::format("{}: became shorter while it was read", path));
 }
 
 void put_varint(std::string& out, uint64_t value) {
@@ -113,11 +108,11 @@ class Scanner {
 
   void copy(void* to, int64_t length) {
     if (length > static_cast<int64_t>(kBuffer)) {
-      read_at(file_, to, position_, length, path_);
+      read(file_, to, position_, length, path_);
     } else if (length > 0) {
       if (position_ < begin_ || position_ + length > begin_ + static_cast<int64_t>(buffer_.size())) {
         buffer_.resize(static_cast<size_t>(std::min<int64_t>(kBuffer, size_ - position_)));
-        read_at(file_, buffer_.data(), position_, static_cast<int64_t>(buffer_.size()), path_);
+        read(file_, buffer_.data(), position_, static_cast<int64_t>(buffer_.size()), path_);
         begin_ = position_;
       }
       std::memcpy(to, buffer_.data() + (position_ - begin_), static_cast<size_t>(length));
@@ -153,7 +148,7 @@ bool parse_large_file(int file, int64_t size, const std::string& path, int max_n
     if (index >= model.graph().initializer_size()) return false;
     std::string& data = *model.mutable_graph()->mutable_initializer(index)->mutable_raw_data();
     data.resize(static_cast<size_t>(range.length));
-    read_at(file, data.data(), range.offset, range.length, path);
+    read(file, data.data(), range.offset, range.length, path);
   }
   return true;
 }
