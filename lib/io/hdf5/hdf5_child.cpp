@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
+
+#include "ckpt/hdf5_handles.h"
 
 namespace dl {
 namespace {
@@ -36,21 +37,13 @@ struct Problem {
 }
 
 // Owns an HDF5 identifier.
-class Id {
- public:
-  Id(hid_t id, herr_t (*close)(hid_t), const std::string& object, const char* what) : id_(id), close_(close) {
+// What cannot be had is told the parent.
+struct Id : hdf5::Id {
+  Id(hid_t id, herr_t (*close)(hid_t), const std::string& object, const char* what) : hdf5::Id(checked(id, object, what), close, what) {}
+  static hid_t checked(hid_t id, const std::string& object, const char* what) {
     if (id < 0) fail(object, std::string("is damaged: ") + what + " cannot be read");
+    return id;
   }
-  Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Id& operator=(Id&&) = delete;
-  ~Id() {
-    if (id_ >= 0) close_(id_);
-  }
-  hid_t get() const { return id_; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
 };
 
 // ---- the file as memory
