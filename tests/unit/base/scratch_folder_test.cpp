@@ -5,29 +5,15 @@
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "base/error.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct TestFolder {
-  fs::path path = fs::temp_directory_path() / "dltool-scratch-test";
-  TestFolder() {
-    fs::remove_all(path);
-    fs::create_directory(path);
-  }
-  ~TestFolder() { fs::remove_all(path); }
-  std::set<std::string> names() const {
-    std::set<std::string> found;
-    for (const auto& entry : fs::directory_iterator(path)) found.insert(entry.path().filename().string());
-    return found;
-  }
-};
 
 void write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 std::string read(const fs::path& path) {
@@ -40,7 +26,7 @@ std::string read(const fs::path& path) {
 
 TEST_CASE("files and folders are published over files and folders") {
   const TestFolder folder;
-  const fs::path target = folder.path / "m";
+  const fs::path target = folder / "m";
   for (const bool old_is_folder : {false, true})
     for (const bool new_is_folder : {false, true}) {
       fs::remove_all(target);
@@ -55,7 +41,7 @@ TEST_CASE("files and folders are published over files and folders") {
         CHECK(read(old_is_folder ? target / "old" : target) == "old");
         scratch.publish(result);
       }
-      CHECK(folder.names() == std::set<std::string>{"m"});
+      CHECK(folder.files() == std::vector<std::string>{"m"});
       CHECK(read(new_is_folder ? target / "new" : target) == "new");
       CHECK(!fs::exists(target / "old"));
     }
@@ -63,15 +49,15 @@ TEST_CASE("files and folders are published over files and folders") {
 
 TEST_CASE("the folder takes the target's place") {
   const TestFolder folder;
-  const fs::path target = folder.path / "model";
+  const fs::path target = folder / "model";
   for (int round = 0; round < 2; ++round) {
     ScratchFolder scratch(target.string() + "/");
     write(scratch.path() / std::to_string(round), "x");
     scratch.become_target();
   }
-  CHECK(folder.names() == std::set<std::string>{"model"});
+  CHECK(folder.files() == std::vector<std::string>{"model"});
   CHECK(fs::exists(target / "1"));
   CHECK(!fs::exists(target / "0"));
   CHECK((fs::status(target).permissions() & fs::perms::owner_all) == fs::perms::owner_all);
-  CHECK_THROWS_AS(ScratchFolder((folder.path / "none" / "m").string()), EnvError);
+  CHECK_THROWS_AS(ScratchFolder(folder / "none/m"), EnvError);
 }

@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "ckpt/seal.h"
-#include "test_folder.h"
+#include "unit/test_folder.h"
 
 namespace dl {
 namespace {
@@ -46,14 +46,6 @@ void check_equal(const Checkpoint& a, const Checkpoint& b) {
   }
 }
 
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-void spill(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
 // The message of the FileError that reading throws; "" when it reads.
 std::string read_error(const std::string& path) {
   try {
@@ -64,11 +56,13 @@ std::string read_error(const std::string& path) {
   }
 }
 
+void put(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST_CASE("a checkpoint comes back bit for bit") {
   const TestFolder folder;
-  const std::string path = folder.file("a.ckpt.h5");
+  const std::string path = folder / "a.ckpt.h5";
   const Checkpoint c = sample();
   write_checkpoint(path, c);
   CHECK(is_checkpoint(path));
@@ -90,7 +84,7 @@ TEST_CASE("every element type, rank and odd bit pattern") {
       c.parameters[base + to_string(dims)] = t;
     }
   }
-  const std::string path = folder.file("types.ckpt.h5");
+  const std::string path = folder / "types.ckpt.h5";
   write_checkpoint(path, c);
   check_equal(c, read_checkpoint(path));
 }
@@ -127,15 +121,15 @@ TEST_CASE("any name is a parameter's name") {
   std::string deep = "d";
   for (int i = 0; i < 200; ++i) deep += "/d";
   c.parameters[deep] = Tensor::scalar<int64_t>(-1);
-  const std::string path = folder.file("names.ckpt.h5");
+  const std::string path = folder / "names.ckpt.h5";
   write_checkpoint(path, c);
   check_equal(c, read_checkpoint(path));
 }
 
 TEST_CASE("an empty checkpoint") {
   const TestFolder folder;
-  write_checkpoint(folder.file("a"), {});
-  check_equal({}, read_checkpoint(folder.file("a")));
+  write_checkpoint(folder / "a", {});
+  check_equal({}, read_checkpoint(folder / "a"));
 }
 
 TEST_CASE("texts larger than an HDF5 attribute") {
@@ -144,21 +138,21 @@ TEST_CASE("texts larger than an HDF5 attribute") {
   c.spec.assign(300'000, 'x');
   c.state.assign(2'000'000, 'y');
   c.facts["long"] = std::string(100'000, 'z');
-  write_checkpoint(folder.file("a"), c);
-  check_equal(c, read_checkpoint(folder.file("a")));
+  write_checkpoint(folder / "a", c);
+  check_equal(c, read_checkpoint(folder / "a"));
 }
 
 TEST_CASE("the same content gives the same bytes") {
   const TestFolder folder;
-  write_checkpoint(folder.file("a"), sample());
-  write_checkpoint(folder.file("b"), sample());
-  CHECK(slurp(folder.file("a")) == slurp(folder.file("b")));
+  write_checkpoint(folder / "a", sample());
+  write_checkpoint(folder / "b", sample());
+  CHECK(read_text(folder / "a") == read_text(folder / "b"));
 }
 
 TEST_CASE("a flipped byte anywhere is found") {
   const TestFolder folder;
-  write_checkpoint(folder.file("good"), sample());
-  const std::string good = slurp(folder.file("good")), path = folder.file("bad");
+  write_checkpoint(folder / "good", sample());
+  const std::string good = read_text(folder / "good"), path = folder / "bad";
   std::mt19937 random(7);
   std::vector<size_t> places;
   for (size_t i = 0; i < 110; ++i) places.push_back(i);  // the whole of the text at the start
@@ -167,7 +161,7 @@ TEST_CASE("a flipped byte anywhere is found") {
     CAPTURE(place);
     std::string bad = good;
     bad[place] = static_cast<char>(bad[place] ^ (1 << random() % 8));
-    spill(path, bad);
+    put(path, bad);
     const std::string error = read_error(path);
     CHECK(error.starts_with(path + ": "));
   }
@@ -175,36 +169,36 @@ TEST_CASE("a flipped byte anywhere is found") {
 
 TEST_CASE("a file cut off anywhere, or with more at its end") {
   const TestFolder folder;
-  write_checkpoint(folder.file("good"), sample());
-  const std::string good = slurp(folder.file("good")), path = folder.file("bad");
+  write_checkpoint(folder / "good", sample());
+  const std::string good = read_text(folder / "good"), path = folder / "bad";
   for (size_t length = 0; length < good.size(); length += length < 600 ? 7 : 257) {
     CAPTURE(length);
-    spill(path, good.substr(0, length));
+    put(path, good.substr(0, length));
     CHECK(!read_error(path).empty());
     CHECK(is_checkpoint(path) == (length >= kSealMagic.size()));
   }
-  spill(path, good + "x");
+  put(path, good + "x");
   CHECK(has(read_error(path), "is damaged: holds " + std::to_string(good.size() + 1) + " bytes of " + std::to_string(good.size())));
 }
 
 TEST_CASE("a newer format says so") {
   const TestFolder folder;
-  const std::string path = folder.file("a");
+  const std::string path = folder / "a";
   write_checkpoint(path, sample());
-  std::string bytes = slurp(path);
+  std::string bytes = read_text(path);
   bytes.replace(0, kSealBytes,
                 make_seal(bytes.size(), bytes.size(), crc32c(std::string_view(bytes).substr(kSealBytes)), kCheckpointVersion + 1));
-  spill(path, bytes);
+  put(path, bytes);
   CHECK(has(read_error(path), "written by a newer dltool"));
 }
 
 TEST_CASE("what is no checkpoint") {
   const TestFolder folder;
-  spill(folder.file("text"), "hello\n");
-  CHECK(!is_checkpoint(folder.file("text")));
-  CHECK(has(read_error(folder.file("text")), "is no dltool checkpoint"));
-  CHECK(!is_checkpoint(folder.file("missing")));
-  CHECK_THROWS_AS(read_checkpoint(folder.file("missing")), EnvError);
+  folder.write("text", "hello\n");
+  CHECK(!is_checkpoint(folder / "text"));
+  CHECK(has(read_error(folder / "text"), "is no dltool checkpoint"));
+  CHECK(!is_checkpoint(folder / "missing"));
+  CHECK_THROWS_AS(read_checkpoint(folder / "missing"), EnvError);
   CHECK(!is_checkpoint(folder.path));
   CHECK_THROWS_AS(read_checkpoint(folder.path), FileError);
   CHECK(!is_checkpoint("/dev/zero"));

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "ckpt/checkpoint.h"
-#include "test_folder.h"
+#include "unit/test_folder.h"
 
 namespace dl {
 namespace {
@@ -39,18 +39,18 @@ void damage(const std::string& path) {
 
 TEST_CASE("the last k and the best") {
   const TestFolder root;
-  CheckpointFolder folder(root.file("run/checkpoints"), 3);
+  CheckpointFolder folder(root / "run/checkpoints", 3);
   CHECK(folder.list().empty());
   CHECK(!folder.load_latest(nullptr));
   folder.prepare();
   for (int64_t step = 100; step <= 600; step += 100) {
-    CHECK(folder.save(step, numbered(step)) == root.file("run/checkpoints/step-00000" + std::to_string(step) + ".ckpt.h5"));
+    CHECK(folder.save(step, numbered(step)) == root / ("run/checkpoints/step-00000" + std::to_string(step) + ".ckpt.h5"));
   }
   CHECK(steps_of(folder) == std::vector<int64_t>{600, 500, 400});
   CHECK(folder.save_best(numbered(500)) == folder.best_path());
   const auto latest = folder.load_latest(nullptr);
   REQUIRE(latest);
-  CHECK(latest->first == root.file("run/checkpoints/step-00000600.ckpt.h5"));
+  CHECK(latest->first == root / "run/checkpoints/step-00000600.ckpt.h5");
   CHECK(step_in(latest->second) == 600);
   CHECK(step_in(read_checkpoint(folder.best_path())) == 500);
   folder.save(600, numbered(601));  // once more
@@ -90,26 +90,26 @@ TEST_CASE("files of others stay") {
   CheckpointFolder folder(root.path, 1);
   for (const char* name : {"step-1.ckpt.h5", "step-00000002.ckpt.h5.bak", "step-0000000x.ckpt.h5", "step--0000001.ckpt.h5", "mine.ckpt.h5",
                            ".step.7.dltool-tmp"}) {
-    std::ofstream(root.file(name)) << "x";
+    std::ofstream(root / name) << "x";
   }
   folder.save(5, numbered(5));
   folder.save(6, numbered(6));
   CHECK(root.files() == std::vector<std::string>{".step.7.dltool-tmp", "mine.ckpt.h5", "step--0000001.ckpt.h5", "step-00000002.ckpt.h5.bak",
                                                  "step-00000006.ckpt.h5", "step-0000000x.ckpt.h5", "step-1.ckpt.h5"});
   folder.prepare();
-  CHECK(!std::filesystem::exists(root.file(".step.7.dltool-tmp")));
+  CHECK(!std::filesystem::exists(root / ".step.7.dltool-tmp"));
 }
 
 TEST_CASE("a folder that is gone or cannot be made") {
   const TestFolder root;
-  CheckpointFolder folder(root.file("a"), 1);
+  CheckpointFolder folder(root / "a", 1);
   folder.prepare();
   folder.save(1, numbered(1));
-  std::filesystem::remove_all(root.file("a"));
+  std::filesystem::remove_all(root / "a");
   CHECK_THROWS_AS(folder.save(2, numbered(2)), EnvError);
-  CHECK(!std::filesystem::exists(root.file("a")));
-  std::ofstream(root.file("file")) << "x";
-  CHECK_THROWS_AS(CheckpointFolder(root.file("file"), 1).prepare(), EnvError);
+  CHECK(!std::filesystem::exists(root / "a"));
+  std::ofstream(root / "file") << "x";
+  CHECK_THROWS_AS(CheckpointFolder(root / "file", 1).prepare(), EnvError);
 }
 
 // Saves ever larger steps until the disk says no, then sees that all that was there is still good.

@@ -4,7 +4,7 @@
 
 #include "base/crc32c.h"
 #include "ckpt/checkpoint.h"
-#include "test_folder.h"
+#include "unit/test_folder.h"
 
 namespace dl {
 namespace {
@@ -34,7 +34,7 @@ TEST_CASE("HDF5 finds weights, slots and texts") {
   Tensor brain(DType::kBFloat16, {1});
   brain.set(0, 1.5);
   c.parameters["brain"] = brain;
-  const std::string path = folder.file("x.ckpt.h5");
+  const std::string path = folder / "x.ckpt.h5";
   write_checkpoint(path, c);
 
   CHECK(H5Fis_hdf5(path.c_str()) > 0);

@@ -10,20 +10,15 @@
 #include "ckpt/checkpoint.h"
 #include "ckpt/index.h"
 #include "ckpt/seal.h"
-#include "test_folder.h"
+#include "unit/test_folder.h"
 
 namespace dl {
 namespace {
 
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // `body` (HDF5 part and what follows the seal) and `index` as a file with a good seal; the message of the FileError without the path.
 std::string refusal_of(const std::string& body, const std::string& index) {
   const TestFolder folder;
-  const std::string path = folder.file("x.ckpt.h5"), rest = body + index;
+  const std::string path = folder / "x.ckpt.h5", rest = body + index;
   std::ofstream(path, std::ios::binary) << make_seal(kSealBytes + rest.size(), kSealBytes + body.size(), crc32c(rest)) << rest;
   CHECK(is_checkpoint(path));
   try {
@@ -42,13 +37,13 @@ std::string refusal(const std::function<void(std::vector<IndexEntry>&)>& change,
   Checkpoint c;
   c.spec = "model: {}";
   c.parameters["dense/kernel"] = Tensor(DType::kFloat32, {4, 8});
-  const std::string path = folder.file("good");
+  const std::string path = folder / "good";
   write_checkpoint(path, c);
   const SealedFile file(path);
   std::vector<IndexEntry> entries = parse_index(file.read_index(), file.size(), path);
   REQUIRE(entries.size() == 3);
   REQUIRE(entries[0].name == "dense/kernel");
-  const std::string bytes = slurp(path);
+  const std::string bytes = read_text(path);
   const std::string body = bytes.substr(kSealBytes, bytes.size() - kSealBytes - file.read_index().size());
   change(entries);
   std::string index = write_index(entries);
@@ -139,8 +134,8 @@ TEST_CASE("an index that does not read") {
 TEST_CASE("an index that is outside") {
   const TestFolder folder;
   for (const uint64_t offset : {uint64_t{0}, uint64_t{511}, uint64_t{1000}, UINT64_MAX}) {
-    std::ofstream(folder.file("x"), std::ios::binary) << make_seal(kSealBytes + 3, offset, crc32c("abc")) << "abc";
-    CHECK_THROWS_WITH_AS(read_checkpoint(folder.file("x")), doctest::Contains("its index is outside"), FileError);
+    std::ofstream(folder / "x", std::ios::binary) << make_seal(kSealBytes + 3, offset, crc32c("abc")) << "abc";
+    CHECK_THROWS_WITH_AS(read_checkpoint(folder / "x"), doctest::Contains("its index is outside"), FileError);
   }
 }
 

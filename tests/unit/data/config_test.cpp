@@ -68,10 +68,10 @@ TEST_CASE("data section: every problem at once, with place and path") {
 }
 
 TEST_CASE("data section: splits are disjoint, complete, and a function of the seed") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", csv_rows(50));
   const auto open = [&](const std::string& keys) {
-    return open_data(parse_data("{train: {path: t.csv, header: false, columns: {y: 2}}, " + keys + "}", folder.path()));
+    return open_data(parse_data("{train: {path: t.csv, header: false, columns: {y: 2}}, " + keys + "}", folder.path));
   };
   const Data data = open("validation: {split: 0.2}, test: {split: 0.1}");
   CHECK(data.train->size() == 35);
@@ -94,14 +94,14 @@ TEST_CASE("data section: splits are disjoint, complete, and a function of the se
 }
 
 TEST_CASE("data section: statistics come from the training part only and can be undone") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", csv_rows(50));
   folder.write("u.csv", "1000,7,a\n");
   const std::string source = "{path: t.csv, header: false, columns: {x: [0, 1], y: 2}}";
   const Data data = open_data(parse_data(
       "{train: " + source +
           ", validation: {split: 0.2, by: last}, test: {path: u.csv, header: false, columns: {x: [0, 1], y: 2}}, standardize: [x]}",
-      folder.path()));
+      folder.path));
   const FieldScaling* s = data.preprocessing.find("x");
   REQUIRE(s);
   CHECK(s->center == std::vector<double>{19.5, 158.5});  // of 0..39 and 100..217
@@ -116,33 +116,33 @@ TEST_CASE("data section: statistics come from the training part only and can be 
   const Tensor back = undo_scaling(gather_all(*data.validation)[0], *s);
   for (int i = 0; i < 10; ++i) CHECK(back.at(2 * i) == doctest::Approx(40 + i).epsilon(1e-5));
 
-  const Data normalized = open_data(parse_data("{train: " + source + ", normalize: [x]}", folder.path()));
+  const Data normalized = open_data(parse_data("{train: " + source + ", normalize: [x]}", folder.path));
   CHECK(first_column(normalized.train)[49] == 1);
   CHECK(first_column(normalized.train)[0] == 0);
-  CHECK(has(error_of([&] { open_data(parse_data("{train: " + source + ", normalize: [y]}", folder.path())); }),
+  CHECK(has(error_of([&] { open_data(parse_data("{train: " + source + ", normalize: [y]}", folder.path)); }),
             "field 'y' holds class numbers and cannot be scaled"));
-  CHECK(has(error_of([&] { open_data(parse_data("{train: " + source + ", normalize: [z]}", folder.path())); }),
+  CHECK(has(error_of([&] { open_data(parse_data("{train: " + source + ", normalize: [z]}", folder.path)); }),
             "data.normalize: no field 'z'"));
 }
 
 TEST_CASE("data section: missing: mean is the training part's mean; constant columns stay finite") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", "1,5\n3,5\n,5\n100,\n");
   const Data data =
-      open_data(parse_data("{train: {path: t.csv, header: false, missing: mean}, validation: {split: 0.25, by: last}}", folder.path()));
+      open_data(parse_data("{train: {path: t.csv, header: false, missing: mean}, validation: {split: 0.25, by: last}}", folder.path));
   CHECK(numbers(gather_all(*data.train)[0]) == std::vector<double>{1, 5, 3, 5, 2, 5});
   CHECK(numbers(gather_all(*data.validation)[0]) == std::vector<double>{100, 5});
   const Data scaled = open_data(parse_data(
-      "{train: {path: t.csv, header: false, missing: mean}, validation: {split: 0.25, by: last}, standardize: [x]}", folder.path()));
+      "{train: {path: t.csv, header: false, missing: mean}, validation: {split: 0.25, by: last}, standardize: [x]}", folder.path));
   CHECK(numbers(gather_all(*scaled.train)[0]) == std::vector<double>{-1, 0, 1, 0, 0, 0});
 }
 
 TEST_CASE("data section: what was learned survives a checkpoint and serves predict") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", csv_rows(20));
   folder.write("new.csv", "3,109\n");
   const std::string source = "{path: t.csv, header: false, columns: {x: [0, 1], y: 2}}";
-  const DataSpec spec = parse_data("{train: " + source + ", validation: {split: 0.2}, standardize: [x]}", folder.path());
+  const DataSpec spec = parse_data("{train: " + source + ", validation: {split: 0.2}, standardize: [x]}", folder.path);
   const Data data = open_data(spec);
   spec::Problems problems;
   const spec::Node saved = spec::parse_yaml(spec::to_yaml(to_node(data.preprocessing)), "saved");
@@ -155,12 +155,12 @@ TEST_CASE("data section: what was learned survives a checkpoint and serves predi
   CHECK(bit_equal(gather_all(*again.validation)[0], gather_all(*data.validation)[0]));
 
   const spec::Node other = with_path(spec::parse_yaml(source, "run.yaml"), "new.csv");
-  const auto input = parse_source(other, "data.train", folder.path(), problems);
+  const auto input = parse_source(other, "data.train", folder.path, problems);
   const DatasetPtr predict = open_part(*input, back, true);
   CHECK(predict->fields().size() == 1);
   CHECK(gather_all(*predict)[0].at(0) == static_cast<float>((3 - back.find("x")->center[0]) * back.find("x")->scale[0]));
-  folder.write("wide.npz", slurp(kFiles + "stored.npz"));
-  const auto wide = parse_source(spec::parse_yaml("{path: wide.npz}", "run.yaml"), "in", folder.path(), problems);
+  folder.write("wide.npz", read_text(kFiles + "stored.npz"));
+  const auto wide = parse_source(spec::parse_yaml("{path: wide.npz}", "run.yaml"), "in", folder.path, problems);
   CHECK(has(error_of([&] { open_part(*wide, back, true); }), "2: field 'x' is float32 [3, 4] here, but float32 [2] in training"));
   CHECK(has(error_of([&] {
               read_preprocessing(spec::parse_yaml("{fields: 3}", "s"), "p", problems);

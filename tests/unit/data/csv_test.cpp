@@ -32,17 +32,17 @@ std::string csv_error(const std::string& text) {
 
 // The error of reading `text` as a source with the further keys `options`.
 std::string source_error(const std::string& text, const std::string& options = "header: false") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", text);
-  std::string error = error_of([&] { open_source("{format: csv, path: t.csv, " + options + "}", folder.path()); });
-  const size_t at = error.find(folder.path() + "/");
-  return at == std::string::npos ? error : error.erase(at, folder.path().size() + 1);
+  std::string error = error_of([&] { open_source("{format: csv, path: t.csv, " + options + "}", folder.path); });
+  const size_t at = error.find(folder.path + "/");
+  return at == std::string::npos ? error : error.erase(at, folder.path.size() + 1);
 }
 
 OpenedSource source_of(const std::string& text, const std::string& options) {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.csv", text);
-  return open_source("{format: csv, path: t.csv, " + options + "}", folder.path());
+  return open_source("{format: csv, path: t.csv, " + options + "}", folder.path);
 }
 
 }  // namespace
@@ -235,20 +235,20 @@ TEST_CASE("csv source: windows over a series") {
 }
 
 TEST_CASE("csv source: validation follows the classes of training; predict needs no target") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("a.csv", "v,k\n1,x\n2,y\n3,z\n");
   folder.write("b.csv", "v,k\n1,z\n");
   folder.write("c.csv", "v,k\n1,w\n");
   folder.write("d.csv", "v\n7\n");
   const std::string keys = ", columns: {y: k}}";
-  const OpenedSource train = open_source("{path: a.csv" + keys, folder.path());
+  const OpenedSource train = open_source("{path: a.csv" + keys, folder.path);
   const OpenOptions options{&train.dataset->fields(), false}, inputs{&train.dataset->fields(), true};
-  CHECK(numbers(gather_all(*open_source("{path: b.csv" + keys, folder.path(), options).dataset)[1]) == std::vector<double>{2});
+  CHECK(numbers(gather_all(*open_source("{path: b.csv" + keys, folder.path, options).dataset)[1]) == std::vector<double>{2});
   CHECK(error_of([&] {
-          open_source("{path: c.csv" + keys, folder.path(), options);
+          open_source("{path: c.csv" + keys, folder.path, options);
         }).find("c.csv:2:2: 'w' is not a known class; known: x, y, z") != std::string::npos);
   for (const char* file : {"c.csv", "d.csv"}) {
-    const OpenedSource opened = open_source("{path: " + std::string(file) + keys, folder.path(), inputs);
+    const OpenedSource opened = open_source("{path: " + std::string(file) + keys, folder.path, inputs);
     CHECK(opened.dataset->fields().size() == 1);
     CHECK(opened.dataset->fields()[0].dims == Dims{1});
   }

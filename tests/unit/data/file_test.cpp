@@ -18,9 +18,9 @@ std::string open_error(const std::string& path) {
 }  // namespace
 
 TEST_CASE("file: what is not a readable regular file is refused at once") {
-  const TempFolder folder;
+  const TestFolder folder;
   CHECK(open_error(folder / "absent.csv").find("4: " + (folder / "absent.csv") + ": cannot open: No such file") == 0);
-  CHECK(open_error(folder.path()) == "3: " + folder.path() + ": expected a regular file, found a directory");
+  CHECK(open_error(folder.path) == "3: " + folder.path + ": expected a regular file, found a directory");
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   const auto begin = std::chrono::steady_clock::now();
   CHECK(open_error(folder / "pipe") == "3: " + (folder / "pipe") + ": expected a regular file, found a pipe (use - for standard input)");
@@ -37,7 +37,7 @@ TEST_CASE("file: what is not a readable regular file is refused at once") {
 }
 
 TEST_CASE("file: odd names work and print as one line") {
-  const TempFolder folder;
+  const TestFolder folder;
   for (const std::string name : {"-x.csv", "a b.csv", "new\nline.csv", "\xc3\xbc\xe6\xbc\xa2.csv", "\xff\x01.csv", "%s{}.csv"}) {
     folder.write(name, "1,2\n");
     CHECK(read_file(folder / name, 100).size() == 4);
@@ -59,7 +59,7 @@ TEST_CASE("file: reading is bounded, and a gzip bomb stops at the bound") {
   CHECK(bomb.size() < 100'000);
   CHECK(error_of([&] { read_all(*open_memory(bytes_of(bomb), "bomb"), 1 << 20); }) ==
         "3: bomb: longer than the 1048576 bytes allowed here");
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("exact", "12345");
   CHECK(read_file(folder / "exact", 5).size() == 5);
   CHECK(open_error(folder / "exact").empty());
@@ -67,17 +67,17 @@ TEST_CASE("file: reading is bounded, and a gzip bomb stops at the bound") {
 }
 
 TEST_CASE("file: a result appears at commit or not at all") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("out", "old");
   {
     OutputFile file(folder / "out");
     file.write("new");
   }
-  CHECK(slurp(folder / "out") == "old");
+  CHECK(read_text(folder / "out") == "old");
   OutputFile file(folder / "out");
   file.write("new");
   file.commit();
-  CHECK(slurp(folder / "out") == "new");
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+  CHECK(read_text(folder / "out") == "new");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
   CHECK(error_of([] { OutputFile("/dev/full").write("x"); }).find("4: /dev/full: cannot write") == 0);
 }

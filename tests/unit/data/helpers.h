@@ -1,13 +1,10 @@
-// Shared by the tests of lib/data: a folder of its own, one-line sources from YAML text, messages of thrown errors.
+// Shared by the tests of lib/data: one-line sources from YAML text, messages of thrown errors.
 #pragma once
 
-#include <stdlib.h>
 #include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <typeinfo>
 #include <vector>
@@ -15,34 +12,11 @@
 #include "base/error.h"
 #include "data/config.h"
 #include "spec/yaml.h"
+#include "unit/test_folder.h"
 
 namespace dl::test {
 
 inline const std::string kFiles = "tests/unit/data/files/";
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "dl-data-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-  std::string write(const std::string& name, const std::string& bytes) const {
-    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
-    std::ofstream(path_ + "/" + name, std::ios::binary) << bytes;
-    return path_ + "/" + name;
-  }
-
- private:
-  std::string path_;
-};
-
-inline std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 inline std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 

@@ -53,13 +53,13 @@ TEST_CASE("idx: each bad input, with expected and actual sizes") {
 }
 
 TEST_CASE("idx source: labels must match the images and the class count") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("i", idx(0x08, {2, 1, 2}, std::string("\x00\xff\x80\x01", 4)));
   folder.write("l", idx(0x08, {2}, std::string("\x01\x00", 2)));
   folder.write("three", idx(0x08, {3}, std::string("\x01\x00\x01", 3)));
   folder.write("square", idx(0x08, {2, 1}, std::string("\x01\x00", 2)));
   folder.write("empty", idx(0x08, {0, 1, 2}, ""));
-  const auto open = [&](const std::string& keys) { return open_source("{format: idx, " + keys + "}", folder.path()); };
+  const auto open = [&](const std::string& keys) { return open_source("{format: idx, " + keys + "}", folder.path); };
   const OpenedSource opened = open("images: i, labels: l, shape: [1, 2, 1], rescale: 1/255");
   CHECK(opened.dataset->fields()[0].dims == Dims{1, 2, 1});
   const float scale = 1.0f / 255;

@@ -22,7 +22,7 @@ std::string decode_error(const std::string& bytes) {
 
 // Largest difference of a pixel.
 double difference(const std::string& file, const Tensor& expected, int64_t channels = 3) {
-  const Image image = decode(slurp(kFiles + file), channels);
+  const Image image = decode(read_text(kFiles + file), channels);
   REQUIRE(Dims{image.height, image.width, image.channels} == expected.dims());
   double worst = 0;
   for (int64_t i = 0; i < expected.size(); ++i) worst = std::max(worst, std::abs(expected.at(i) - image.pixels[static_cast<size_t>(i)]));
@@ -42,16 +42,16 @@ TEST_CASE("image: every kind of PNG and JPEG as Pillow decodes it") {
 
 TEST_CASE("image: gray from colors, and gray stays what it was") {
   const Tensor rgb = read_npy(kFiles + "rgb.png.expected.npy");
-  const Image gray = decode(slurp(kFiles + "rgb.png"), 1);
+  const Image gray = decode(read_text(kFiles + "rgb.png"), 1);
   for (int64_t i = 0; i < gray.height * gray.width; ++i)
     CHECK(gray.pixels[static_cast<size_t>(i)] ==
           std::floor(0.299 * rgb.at(3 * i) + 0.587 * rgb.at(3 * i + 1) + 0.114 * rgb.at(3 * i + 2) + 0.5));
-  const Image same = decode(slurp(kFiles + "gray.png"), 1);
+  const Image same = decode(read_text(kFiles + "gray.png"), 1);
   for (int64_t i = 0; i < same.height * same.width; ++i) CHECK(same.pixels[static_cast<size_t>(i)] == rgb.at(3 * i));
 }
 
 TEST_CASE("image: resizing is bilinear with half-pixel centers") {
-  const Image image = decode(slurp(kFiles + "rgb.png"));
+  const Image image = decode(read_text(kFiles + "rgb.png"));
   const Tensor expected = read_npy(kFiles + "rgb.png.resized_5x31.npy");
   std::vector<float> out(static_cast<size_t>(expected.size()));
   resize_bilinear(image, 5, 31, out.data());
@@ -61,21 +61,21 @@ TEST_CASE("image: resizing is bilinear with half-pixel centers") {
 TEST_CASE("image: damaged, hostile and foreign files") {
   for (const char* file : {"huge.png", "huge.jpg"}) {
     const auto begin = std::chrono::steady_clock::now();
-    CHECK(decode_error(slurp(kFiles + file)) == "3: t: 60000 x 60000 pixels; at most 100000000 are decoded");
+    CHECK(decode_error(read_text(kFiles + file)) == "3: t: 60000 x 60000 pixels; at most 100000000 are decoded");
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(500));
   }
   CHECK(decode_error("") == "3: t: an empty file");
   CHECK(decode_error("GIF89a....") == "3: t: the content is a GIF; JPEG and PNG are read");
   CHECK(decode_error("text") == "3: t: the content is of an unknown kind; JPEG and PNG are read");
   for (const char* file : {"rgb.jpg", "progressive.jpg"}) {
-    const std::string jpeg = slurp(kFiles + file);
+    const std::string jpeg = read_text(kFiles + file);
     for (size_t n = 1; n + 2 < jpeg.size(); n += 5) CHECK(decode_error(jpeg.substr(0, n)).find("3: t: ") == 0);
   }
-  const std::string png = slurp(kFiles + "rgb.png");
+  const std::string png = read_text(kFiles + "rgb.png");
   for (size_t n = 1; n + 12 + 4 < png.size(); n += 3)
     CHECK(decode_error(png.substr(0, n)).find("3: t: ") == 0);  // 12: IEND, 4: the CRC of the data
   for (const char* file : {"rgb.jpg", "cmyk.jpg", "progressive.jpg", "palette.png", "gray16.png"}) {
-    const std::string good = slurp(kFiles + file);
+    const std::string good = read_text(kFiles + file);
     for (size_t n = 0; n < good.size(); ++n) {
       std::string flipped = good;
       flipped[n] = static_cast<char>(flipped[n] ^ 0x40);
@@ -86,12 +86,12 @@ TEST_CASE("image: damaged, hostile and foreign files") {
 }
 
 TEST_CASE("images source: classes, order, corrupt policy") {
-  const TempFolder folder;
-  const std::string good = slurp(kFiles + "rgb.png"), jpeg = slurp(kFiles + "rgb.jpg");
+  const TestFolder folder;
+  const std::string good = read_text(kFiles + "rgb.png"), jpeg = read_text(kFiles + "rgb.jpg");
   for (const char* name : {"b/2.png", "b/10.PNG", "B/1.png", "a/1.png", "a/.hidden.png", ".git/1.png"}) folder.write(name, good);
   folder.write("a/0.jpeg", jpeg);
   folder.write("a/notes.txt", "no image");
-  const auto open = [&](const std::string& keys) { return open_source("{format: images, path: ., " + keys + "}", folder.path()); };
+  const auto open = [&](const std::string& keys) { return open_source("{format: images, path: ., " + keys + "}", folder.path); };
   const OpenedSource opened = open("size: [4, 6], color: gray, rescale: 1/255");
   CHECK(opened.dataset->size() == 5);
   CHECK(opened.dataset->fields()[0].dims == Dims{4, 6, 1});
@@ -111,10 +111,10 @@ TEST_CASE("images source: classes, order, corrupt policy") {
   CHECK(skipping.dataset->size() == 8);
   CHECK(numbers(gather_all(*skipping.dataset)[1]) == std::vector<double>{0, 1, 1, 2, 2});
   CHECK(error_of([&] { open("classes: [a, dog]"); }).find("no sub-folder for class 'dog'") != std::string::npos);
-  CHECK(error_of([&] { open_source("{format: images, path: absent}", folder.path()); }).find("4: ") == 0);
-  CHECK(error_of([&] { open_source("{format: images, path: a}", folder.path()); }).find("0 sub-folders; expected one per class") !=
+  CHECK(error_of([&] { open_source("{format: images, path: absent}", folder.path); }).find("4: ") == 0);
+  CHECK(error_of([&] { open_source("{format: images, path: a}", folder.path); }).find("0 sub-folders; expected one per class") !=
         std::string::npos);
-  const OpenedSource flat = open_source("{format: images, path: a, labels: false, size: [2, 2]}", folder.path());
+  const OpenedSource flat = open_source("{format: images, path: a, labels: false, size: [2, 2]}", folder.path);
   CHECK(flat.dataset->size() == 2);
   CHECK(flat.dataset->fields().size() == 1);
 }

@@ -76,15 +76,15 @@ TEST_CASE("npy: damaged and hostile files") {
   CHECK(npy_error(std::string("\x93NUMPY\x01\x00\xff\xff{", 11)) ==
         "3: t.npy: the header says 65535 bytes, the file ends before; it is truncated");
   CHECK(npy_error(std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff{", 13)).find("header of 4294967295 bytes; at most") != std::string::npos);
-  const std::string good = slurp(kFiles + "plain.npy");
+  const std::string good = read_text(kFiles + "plain.npy");
   for (size_t n = 0; n < good.size(); ++n) CHECK(npy_error(good.substr(0, n)).find("3: t.npy: ") == 0);
 }
 
 TEST_CASE("npy: written as NumPy writes it") {
-  CHECK(npy_bytes(read_npy(kFiles + "plain.npy")) == slurp(kFiles + "plain.npy"));
-  CHECK(npy_bytes(read_npy(kFiles + "scalar.npy")) == slurp(kFiles + "scalar.npy"));
-  CHECK(npy_bytes(read_npy(kFiles + "bool.npy")) == slurp(kFiles + "bool.npy"));
-  CHECK(npy_bytes(read_npy(kFiles + "half.npy")) == slurp(kFiles + "half.npy"));
+  CHECK(npy_bytes(read_npy(kFiles + "plain.npy")) == read_text(kFiles + "plain.npy"));
+  CHECK(npy_bytes(read_npy(kFiles + "scalar.npy")) == read_text(kFiles + "scalar.npy"));
+  CHECK(npy_bytes(read_npy(kFiles + "bool.npy")) == read_text(kFiles + "bool.npy"));
+  CHECK(npy_bytes(read_npy(kFiles + "half.npy")) == read_text(kFiles + "half.npy"));
 }
 
 TEST_CASE("npz: members by name, stored and deflated") {
@@ -94,7 +94,7 @@ TEST_CASE("npz: members by name, stored and deflated") {
     CHECK(all[0].first == "x");
     CHECK(bit_equal(all[0].second, read_npy(kFiles + "plain.npy")));
     CHECK(all[1].second.dtype() == DType::kInt64);
-    const std::string bytes = slurp(kFiles + file);
+    const std::string bytes = read_text(kFiles + file);
     CHECK(read_npz(bytes_of(bytes), "t.npz", {"y"}).size() == 1);
     CHECK(error_of([&] { read_npz(kFiles + file, {"z"}); }).find(": no array 'z'; the file holds ") != std::string::npos);
     for (size_t n = 0; n < bytes.size(); n += 7)
@@ -106,7 +106,7 @@ TEST_CASE("npz: members by name, stored and deflated") {
       CHECK((error.empty() || error.find("3: t.npz") == 0));
     }
   }
-  const TempFolder folder;
+  const TestFolder folder;
   const NamedTensors out = {{"a b", Tensor::from<float>({2}, std::vector<float>{1, 2})}, {"n", Tensor::scalar<int64_t>(7)}};
   write_npz(folder / "o.npz", out);
   const NamedTensors back = read_npz(folder / "o.npz");
@@ -114,9 +114,9 @@ TEST_CASE("npz: members by name, stored and deflated") {
   CHECK(back[0].first == "a b");
   CHECK(bit_equal(back[0].second, out[0].second));
   CHECK(bit_equal(back[1].second, out[1].second));
-  const std::string first = slurp(folder / "o.npz");
+  const std::string first = read_text(folder / "o.npz");
   write_npz(folder / "o.npz", out);
-  CHECK(slurp(folder / "o.npz") == first);
+  CHECK(read_text(folder / "o.npz") == first);
 }
 
 TEST_CASE("npz source: fields, class targets, mismatches") {

@@ -15,7 +15,7 @@ namespace {
 const std::vector<float> kProbabilities = {0.1f, 0.9f, 1e-30f, NAN, 3.0f, -INFINITY};
 
 std::string written(const std::string& format) {
-  const TempFolder folder;
+  const TestFolder folder;
   const std::string path = folder / ("out." + format);
   const auto writer = make_record_writer(path, format, {{"class", {}, {"a,b", "c\"d"}}, {"p", {2}, {}}, {"n", {}, {}}});
   const Tensor p = Tensor::from<float>({3, 2}, kProbabilities);
@@ -25,7 +25,7 @@ std::string written(const std::string& format) {
   CHECK(!std::filesystem::exists(path));
   writer->append(std::vector<Tensor>{k.rows(2, 3), p.rows(2, 3), n.rows(2, 3)});
   writer->close();
-  return slurp(path);
+  return read_text(path);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ TEST_CASE("records: npz and npy") {
   REQUIRE(arrays.size() == 3);
   CHECK(arrays[0].second.dtype() == DType::kInt32);
   CHECK(bit_equal(arrays[1].second, Tensor::from<float>({3, 2}, kProbabilities)));
-  const TempFolder folder;
+  const TestFolder folder;
   const auto writer = make_record_writer(folder / "o.npy", "npy", {{"p", {2}, {}}});
   writer->append(std::vector<Tensor>{Tensor::from<float>({3, 2}, kProbabilities)});
   writer->close();

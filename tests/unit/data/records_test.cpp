@@ -18,16 +18,16 @@ namespace {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-OpenedSource open(const TempFolder& folder, const std::string& name, const std::string& bytes, const std::string& keys) {
+OpenedSource open(const TestFolder& folder, const std::string& name, const std::string& bytes, const std::string& keys) {
   folder.write(name, bytes);
-  return open_source("{path: " + name + ", " + keys + "}", folder.path());
+  return open_source("{path: " + name + ", " + keys + "}", folder.path);
 }
 
 std::string error(const std::string& name, const std::string& bytes, const std::string& keys) {
-  const TempFolder folder;
+  const TestFolder folder;
   const std::string text = error_of([&] { open(folder, name, bytes, keys); });
-  const size_t at = text.find(folder.path());
-  return at == std::string::npos ? text : text.substr(0, at) + text.substr(at + folder.path().size() + 1);
+  const size_t at = text.find(folder.path);
+  return at == std::string::npos ? text : text.substr(0, at) + text.substr(at + folder.path.size() + 1);
 }
 
 std::string little(uint64_t value, int bytes) {
@@ -79,7 +79,7 @@ std::string wav(int channels, int rate, int bits, const std::string& data, int c
 }  // namespace
 
 TEST_CASE("jsonl: numbers, nested keys, arrays, classes") {
-  const TempFolder folder;
+  const TestFolder folder;
   const std::string text =
       "\xef\xbb\xbf{\"a\": 1, \"in\": {\"b\": [[1, 2.5], [3, 4e1]], \"skip\": [{\"a\": 7}, null]}, \"k\": \"dog\", \"u\\u00e9\": "
       "\"\\ud83d\\ude00\"}\r\n"
@@ -107,7 +107,7 @@ TEST_CASE("jsonl: numbers, nested keys, arrays, classes") {
 }
 
 TEST_CASE("jsonl: what is missing") {
-  const TempFolder folder;
+  const TestFolder folder;
   const std::string text = "{\"a\": 1, \"b\": [1, 2]}\n{\"a\": null, \"b\": [3, 4]}\n{\"a\": 3}\n{\"a\": 4, \"b\": [null, 6]}\n";
   const auto x = [&](const std::string& policy) {
     return numbers(gather_all(*open(folder, "a.jsonl", text, "x: [a, b], missing: " + policy).dataset)[0]);
@@ -176,8 +176,8 @@ TEST_CASE("lines: any end, any length, no UTF-16") {
 }
 
 TEST_CASE("tfrecord: floats, integers, texts and images of tf.train.Example") {
-  const TempFolder folder;
-  const std::string jpg = slurp(kFiles + "rgb.jpg");
+  const TestFolder folder;
+  const std::string jpg = read_text(kFiles + "rgb.jpg");
   const std::string file =
       record(example({{"v", floats({1, 2})}, {"n", ints({-3})}, {"name", bytes("dog")}, {"image", bytes(jpg)}})) +
       record(example({{"name", bytes("cat")}, {"image", bytes(jpg)}, {"n", ints({4})}, {"v", floats({3, 4})}, {"more", ints({})}}));
@@ -246,13 +246,13 @@ TEST_CASE("tokenizer: Keras's rules") {
 }
 
 TEST_CASE("text: lines by file, files by folder; the vocabulary stays with the training part") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("good.txt", "good film\nvery good\n");
   folder.write("bad.txt", "bad film");
   const std::string text = "text: {output_sequence_length: 2}";
   const Data data = open_data(parse_data("{train: {format: text, path: {good: good.txt, bad: bad.txt}, " + text +
                                              "}, test: {format: text, path: {bad: good.txt, good: bad.txt}, " + text + "}}",
-                                         folder.path()));
+                                         folder.path));
   const std::vector<Tensor> all = gather_all(*data.train), test = gather_all(*data.test);
   CHECK(data.train->fields()[0].dtype == DType::kInt32);
   CHECK(data.preprocessing.fields[0].vocabularies.at(0).values == std::vector<std::string>{"good", "film", "very", "bad"});
@@ -262,10 +262,10 @@ TEST_CASE("text: lines by file, files by folder; the vocabulary stays with the t
   folder.write("set/neg/1.txt", "new words");
   folder.write("set/pos/2.txt", "good");
   folder.write("set/pos/.hidden.txt", "x");
-  const OpenedSource files = open_source("{format: text, path: set, " + text + "}", folder.path());
+  const OpenedSource files = open_source("{format: text, path: set, " + text + "}", folder.path);
   CHECK(files.dataset->fields()[1].classes == std::vector<std::string>{"neg", "pos"});
   CHECK(numbers(gather_all(*files.dataset)[0]) == std::vector<double>{3, 2, 4, 0});
-  CHECK(open_source("{path: good.txt, " + text + "}", folder.path()).dataset->size() == 2);
+  CHECK(open_source("{path: good.txt, " + text + "}", folder.path).dataset->size() == 2);
   CHECK(has(problems_of("{train: {format: text, path: a.txt}}"), "data.train.text: required"));
   CHECK(has(problems_of("{train: {format: text, path: {a: a.txt}, " + text + "}}"), "at least two classes"));
 }
@@ -292,7 +292,7 @@ TEST_CASE("wav: every width, and files that are none") {
 }
 
 TEST_CASE("audio: folders of WAV files") {
-  const TempFolder folder;
+  const TestFolder folder;
   const auto tone = [](int rate, int channels, const std::vector<int16_t>& values) {
     std::string data;
     for (const int16_t v : values) data += little(static_cast<uint16_t>(v), 2);
@@ -300,7 +300,7 @@ TEST_CASE("audio: folders of WAV files") {
   };
   folder.write("s/a/1.wav", tone(4, 1, {0, 16384, -16384, 8192}));
   folder.write("s/b/2.WAV", tone(4, 1, {8192, 0}));
-  const auto open_audio = [&](const std::string& keys) { return open_source("{format: audio, path: s" + keys + "}", folder.path()); };
+  const auto open_audio = [&](const std::string& keys) { return open_source("{format: audio, path: s" + keys + "}", folder.path); };
   const OpenedSource padded = open_audio(", output_sequence_length: 3, rescale: 2");
   CHECK(padded.dataset->fields()[0].dims == Dims{3, 1});
   CHECK(numbers(gather_all(*padded.dataset)[0]) == std::vector<double>{0, 1, -1, 0.5, 0, 0});

@@ -31,32 +31,32 @@ std::vector<double> y_of(const DatasetPtr& dataset) { return numbers(gather_all(
 }  // namespace
 
 TEST_CASE("series: several files are several series, gap, horizon and stride") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("a.csv", hours(0, 1, 6));
   folder.write("b.csv", hours(0, 101, 5));
   const OpenedSource opened =
-      open_source("{path: [a.csv, b.csv], columns: {x: v, y: w}, window: {length: 2, gap: 1, horizon: 1, stride: 2}}", folder.path());
+      open_source("{path: [a.csv, b.csv], columns: {x: v, y: w}, window: {length: 2, gap: 1, horizon: 1, stride: 2}}", folder.path);
   CHECK(x_of(opened.dataset) == std::vector<double>{1, 2, 3, 4, 101, 102});
   CHECK(y_of(opened.dataset) == std::vector<double>{40, 60, 1040});
-  const OpenedSource all = open_source("{path: \"*.csv\", columns: {x: v}, window: {length: 3}}", folder.path());
+  const OpenedSource all = open_source("{path: \"*.csv\", columns: {x: v}, window: {length: 3}}", folder.path);
   CHECK(x_of(all.dataset) == std::vector<double>{1, 2, 3, 2, 3, 4, 3, 4, 5, 101, 102, 103, 102, 103, 104});
   CHECK(y_of(all.dataset) == std::vector<double>{4, 5, 6, 104, 105});
   const std::vector<Field> trained = all.dataset->fields();
-  CHECK(open_source("{path: \"*.csv\", columns: {x: v}, window: {length: 3}}", folder.path(), {&trained, true}).dataset->size() == 7);
+  CHECK(open_source("{path: \"*.csv\", columns: {x: v}, window: {length: 3}}", folder.path, {&trained, true}).dataset->size() == 7);
   folder.write("c.csv", hours(0, 1, 3));
-  CHECK(has(error_of([&] { open_source("{path: [a.csv, c.csv], columns: {x: v}, window: {length: 3}}", folder.path()); }),
+  CHECK(has(error_of([&] { open_source("{path: [a.csv, c.csv], columns: {x: v}, window: {length: 3}}", folder.path); }),
             "c.csv: 3 rows are too few for a window of length 3 + horizon 1"));
   folder.write("d.csv", "time,v,u\n1,2,3\n");
-  CHECK(has(error_of([&] { open_source("{path: [a.csv, d.csv], columns: {x: v}}", folder.path()); }),
+  CHECK(has(error_of([&] { open_source("{path: [a.csv, d.csv], columns: {x: v}}", folder.path); }),
             "d.csv:1:3: the header differs from that of"));
 }
 
 TEST_CASE("series: splits go by rows, file by file, and no window crosses") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("a.csv", hours(0, 0, 20));
   folder.write("b.csv", hours(0, 100, 10));
   const std::string train = "{train: {path: [a.csv, b.csv], columns: {x: v}, time: time, window: {length: 2}}";
-  const Data data = open_data(parse_data(train + ", validation: {split: 0.2}, test: {split: 0.3}, standardize: [x]}", folder.path()));
+  const Data data = open_data(parse_data(train + ", validation: {split: 0.2}, test: {split: 0.3}, standardize: [x]}", folder.path));
   // a: rows 0-9 | 10-13 | 14-19; b: 100-104 | 105-106 | 107-109.
   CHECK(data.train->size() == 8 + 3);
   CHECK(data.validation->size() == 2);
@@ -66,28 +66,27 @@ TEST_CASE("series: splits go by rows, file by file, and no window crosses") {
   double mean = 0;
   for (const double v : x_of(data.train)) mean += v;
   CHECK(std::abs(mean) < 1e-4);  // the scaling comes from the training windows alone
-  const Data timed = open_data(parse_data(train + ", test: {after: \"2020-01-01 08:00\"}}", folder.path()));
+  const Data timed = open_data(parse_data(train + ", test: {after: \"2020-01-01 08:00\"}}", folder.path));
   CHECK(y_of(timed.test) == std::vector<double>{10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
   CHECK(timed.train->size() == 6 + 6);
-  CHECK(has(error_of([&] { open_data(parse_data(train + ", test: {split: 0.2, by: random}}", folder.path())); }),
+  CHECK(has(error_of([&] { open_data(parse_data(train + ", test: {split: 0.2, by: random}}", folder.path)); }),
             "2: run.yaml:1:1: a series is split by time"));
-  CHECK(has(error_of([&] { open_data(parse_data(train + ", test: {after: 2021-01-01}}", folder.path())); }), "0 for test"));
+  CHECK(has(error_of([&] { open_data(parse_data(train + ", test: {after: 2021-01-01}}", folder.path)); }), "0 for test"));
   CHECK(has(error_of([&] {
-              open_data(
-                  parse_data("{train: {path: a.csv, columns: {x: v}, window: {length: 2}}, test: {after: 2020-01-01}}", folder.path()));
+              open_data(parse_data("{train: {path: a.csv, columns: {x: v}, window: {length: 2}}, test: {after: 2020-01-01}}", folder.path));
             }),
             "after: needs time:"));
-  CHECK(has(
-      error_of([&] { open_data(parse_data("{train: {path: a.csv, columns: {x: v, y: w}}, test: {after: 2020-01-01}}", folder.path())); }),
-      "after: splits a series"));
+  CHECK(
+      has(error_of([&] { open_data(parse_data("{train: {path: a.csv, columns: {x: v, y: w}}, test: {after: 2020-01-01}}", folder.path)); }),
+          "after: splits a series"));
 }
 
 TEST_CASE("series: excluded times, and windows that are their own target") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("a.csv", hours(0, 0, 24));
   const std::string source =
       "{path: a.csv, columns: {x: v}, time: time, window: {length: 3, horizon: 0}, exclude: [[2020-01-01 05:30, 2020-01-01 07:00]]}";
-  const Data data = open_data(parse_data("{train: " + source + ", reconstruct: true, standardize: [x]}", folder.path()));
+  const Data data = open_data(parse_data("{train: " + source + ", reconstruct: true, standardize: [x]}", folder.path));
   CHECK(data.train->size() == 22 - 4);  // windows with row 6 or 7
   const std::vector<Tensor> all = gather_all(*data.train);
   CHECK(bit_equal(all[0], all[1]));
@@ -97,12 +96,12 @@ TEST_CASE("series: excluded times, and windows that are their own target") {
   const Preprocessing back = read_preprocessing(to_node(data.preprocessing), "p", problems);
   problems.throw_if_any();
   CHECK(back.reconstruct);
-  const auto other = parse_source(spec::parse_yaml(source, "r"), "d", folder.path(), problems);
+  const auto other = parse_source(spec::parse_yaml(source, "r"), "d", folder.path, problems);
   CHECK(open_part(*other, back, false)->size() == 22);  // a part of its own is scored whole
   CHECK(open_part(*other, back, true)->fields().size() == 1);
-  const Data split = open_data(parse_data("{train: " + source + ", test: {split: 0.5}}", folder.path()));
+  const Data split = open_data(parse_data("{train: " + source + ", test: {split: 0.5}}", folder.path));
   CHECK(split.train->size() == 10 - 4);
-  CHECK(has(error_of([&] { open_data(parse_data("{train: {path: a.csv, columns: {x: v, y: w}}, reconstruct: true}", folder.path())); }),
+  CHECK(has(error_of([&] { open_data(parse_data("{train: {path: a.csv, columns: {x: v, y: w}}, reconstruct: true}", folder.path)); }),
             "has a field y already"));
   CHECK(has(problems_of("{train: {path: a.csv, window: {length: 2}, exclude: [[1, 2]]}}"), "exclude: needs time:"));
   CHECK(has(problems_of("{train: {path: a.csv, window: {length: 2}, time: t, exclude: [[b, a]]}}"), "expected a list of pairs of times"));
@@ -111,16 +110,16 @@ TEST_CASE("series: excluded times, and windows that are their own target") {
 }
 
 TEST_CASE("series: times must be times; going back is told") {
-  const TempFolder folder;
+  const TestFolder folder;
   const auto error = [&](const std::string& text) {
     folder.write("t.csv", "time,v\n" + text);
-    return error_of([&] { open_source("{path: t.csv, columns: {x: v}, time: time, window: {length: 1}}", folder.path()); });
+    return error_of([&] { open_source("{path: t.csv, columns: {x: v}, time: time, window: {length: 1}}", folder.path); });
   };
   CHECK(has(error("2020-01-01,1\n2020-02-30,2\n"), "t.csv:3:1: '2020-02-30' is not a time"));
   folder.write("t.csv", "time,v\n2020-01-02,1\n2020-01-01,2\n2020-01-03,3\n2020-01-03,4\n");
   const std::string yaml = "{path: t.csv, columns: {x: v}, time: time, window: {length: 1}}";
-  CHECK(has(open_source(yaml, folder.path()).notes.at(0), "t.csv:3:1: 1 rows are earlier than the row before them"));
-  const Data after = open_data(parse_data("{train: " + yaml + ", test: {after: 2020-01-03}}", folder.path()));
+  CHECK(has(open_source(yaml, folder.path).notes.at(0), "t.csv:3:1: 1 rows are earlier than the row before them"));
+  const Data after = open_data(parse_data("{train: " + yaml + ", test: {after: 2020-01-03}}", folder.path));
   CHECK(x_of(after.test) == std::vector<double>{3});
 }
 
@@ -139,12 +138,12 @@ TEST_CASE("timestamps") {
 }
 
 TEST_CASE("splits by class keep the shares; oversampling repeats the small classes") {
-  const TempFolder folder;
+  const TestFolder folder;
   std::string text;
   for (int i = 0; i < 200; ++i) text += std::to_string(i) + (i % 20 == 0 ? ",rare\n" : i % 2 ? ",odd\n" : ",even\n");
   folder.write("t.csv", text);
   const std::string train = "{train: {path: t.csv, header: false, columns: {y: 1}}, ";
-  const Data data = open_data(parse_data(train + "validation: {split: 0.2, by: class}, test: {split: 0.1, by: class}}", folder.path()));
+  const Data data = open_data(parse_data(train + "validation: {split: 0.2, by: class}, test: {split: 0.1, by: class}}", folder.path));
   const auto counts = [](const DatasetPtr& part) {
     std::vector<int> of(3);
     for (int64_t i = 0; i < part->size(); ++i) ++of.at(static_cast<size_t>(part->label(i, 1)));
@@ -157,14 +156,14 @@ TEST_CASE("splits by class keep the shares; oversampling repeats the small class
   for (const auto* part : {&data.train, &data.validation, &data.test})
     for (const double v : x_of(*part)) seen.insert(v);
   CHECK(seen.size() == 200);
-  const Data even = open_data(parse_data(train + "test: {split: 0.3, by: class}, balance: oversample}", folder.path()));
+  const Data even = open_data(parse_data(train + "test: {split: 0.3, by: class}, balance: oversample}", folder.path));
   CHECK(counts(even.train) == std::vector<int>{70, 70, 70});
   std::set<double> kept;
   for (const double v : x_of(even.train)) kept.insert(v);
   CHECK(kept.size() == 140);  // repeated, none lost
   CHECK(has(error_of([&] {
               open_data(parse_data("{train: {path: t.csv, header: false, columns: {x: 0}, missing: zero}, test: {split: 0.1, by: class}}",
-                                   folder.path()));
+                                   folder.path));
             }),
             "by: class needs a target with classes"));
 }
@@ -207,21 +206,21 @@ TEST_CASE("orders and selections of very many samples take bounded memory") {
 }
 
 TEST_CASE("one-hot columns: values learned from the training data, and a policy for others") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("a.csv", "town,v\nUlm,1\nBonn,2\nUlm,3\n,4\n");
   folder.write("b.csv", "town,v\nBonn,1\nKiel,2\n");
   const auto yaml = [](const std::string& file, const std::string& more) {
     return "{path: " + file + ", columns: {x: [town], y: v}, one_hot: {town: learn}, missing: zero" + more + "}";
   };
   const Data data =
-      open_data(parse_data("{train: " + yaml("a.csv", "") + ", test: " + yaml("b.csv", ", unknown: zeros") + "}", folder.path()));
+      open_data(parse_data("{train: " + yaml("a.csv", "") + ", test: " + yaml("b.csv", ", unknown: zeros") + "}", folder.path));
   CHECK(x_of(data.train) == std::vector<double>{0, 1, 1, 0, 0, 1, 0, 0});
   CHECK(x_of(data.test) == std::vector<double>{1, 0, 0, 0});
   spec::Problems problems;
   const Preprocessing back = read_preprocessing(to_node(data.preprocessing), "p", problems);
   problems.throw_if_any();
   CHECK(back.fields[0].vocabularies == data.preprocessing.fields[0].vocabularies);
-  CHECK(has(error_of([&] { open_data(parse_data("{train: " + yaml("a.csv", "") + ", test: " + yaml("b.csv", "") + "}", folder.path())); }),
+  CHECK(has(error_of([&] { open_data(parse_data("{train: " + yaml("a.csv", "") + ", test: " + yaml("b.csv", "") + "}", folder.path)); }),
             "b.csv:3:1: 'Kiel' is not in the column's one_hot list"));
   CHECK(has(problems_of("{train: {path: \"-\", format: csv, one_hot: {a: learn}}}"), "learn reads the data twice"));
 }

@@ -23,8 +23,8 @@ std::string zstd(const std::string& text) {
   return out;
 }
 
-std::string jpg() { return slurp(kFiles + "rgb.jpg"); }
-std::string png() { return slurp(kFiles + "rgb.png"); }
+std::string jpg() { return read_text(kFiles + "rgb.jpg"); }
+std::string png() { return read_text(kFiles + "rgb.png"); }
 
 // Three samples: JPEG, PNG, JPEG of one size, classes 3, 0, 1.
 std::string small_tar() {
@@ -36,25 +36,25 @@ std::string small_tar() {
                  {"a/000002.cls", "1"}});
 }
 
-std::string open_error(const TempFolder& folder, const std::string& bytes, const std::string& keys = "") {
+std::string open_error(const TestFolder& folder, const std::string& bytes, const std::string& keys = "") {
   const std::string path = folder.write("bad.tar", bytes);
-  return error_of([&] { gather_all(*open_source("{format: webdataset, path: bad.tar" + keys + "}", folder.path()).dataset); });
+  return error_of([&] { gather_all(*open_source("{format: webdataset, path: bad.tar" + keys + "}", folder.path).dataset); });
 }
 
 }  // namespace
 
 TEST_CASE("webdataset: images and classes, plain and compressed, hold the same samples") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("plain.tar", small_tar());
   folder.write("one.tar.gz", gzip(small_tar()));
   folder.write("one.tar.zst", zstd(small_tar()));
-  const std::vector<Tensor> plain = gather_all(*open_source("{path: plain.tar}", folder.path()).dataset);
+  const std::vector<Tensor> plain = gather_all(*open_source("{path: plain.tar}", folder.path).dataset);
   const Image first = decode_image(bytes_of(jpg()), "", 3);
   REQUIRE(plain[0].dims() == Dims{3, first.height, first.width, 3});
   for (int64_t i = 0; i < first.height * first.width * 3; ++i) REQUIRE(plain[0].at(i) == first.pixels[static_cast<size_t>(i)]);
   CHECK(numbers(plain[1]) == std::vector<double>{2, 0, 1});  // of the classes 0, 1, 3
   for (const char* name : {"one.tar.gz", "one.tar.zst"}) {
-    const OpenedSource opened = open_source(std::string("{path: ") + name + "}", folder.path());
+    const OpenedSource opened = open_source(std::string("{path: ") + name + "}", folder.path);
     CHECK(opened.dataset->fields()[1].classes == std::vector<std::string>{"0", "1", "3"});
     const std::vector<Tensor> same = gather_all(*opened.dataset);
     CHECK(bit_equal(same[0], plain[0]));
@@ -63,21 +63,21 @@ TEST_CASE("webdataset: images and classes, plain and compressed, hold the same s
   // Scaled, gray, resized, out of the cache: the cache changes nothing.
   for (const char* keys : {"rescale: 1/255, offset: -0.5", "color: gray", "size: [5, 7]"}) {
     const std::string yaml = std::string("{path: plain.tar, ") + keys;
-    const DatasetPtr cached = open_source(yaml + ", cache: memory}", folder.path()).dataset;
+    const DatasetPtr cached = open_source(yaml + ", cache: memory}", folder.path).dataset;
     const std::vector<Tensor> once = gather_all(*cached), twice = gather_all(*cached),
-                              none = gather_all(*open_source(yaml + "}", folder.path()).dataset);
+                              none = gather_all(*open_source(yaml + "}", folder.path).dataset);
     CHECK(bit_equal(once[0], twice[0]));
     CHECK(bit_equal(once[0], none[0]));
   }
 }
 
 TEST_CASE("webdataset: shards by list, glob and range; order is theirs") {
-  const TempFolder folder;
+  const TestFolder folder;
   for (int i = 8; i < 12; ++i)
     folder.write(fmt::format("s-{:02}.tar", i),
                  tar_of({{"x.npy", npy_bytes(Tensor::scalar<float>(static_cast<float>(i)))}, {"x.cls", "1"}}));
   const auto first = [&](const std::string& path) {
-    return numbers(gather_all(*open_source("{format: webdataset, path: " + path + "}", folder.path()).dataset)[0]);
+    return numbers(gather_all(*open_source("{format: webdataset, path: " + path + "}", folder.path).dataset)[0]);
   };
   CHECK(first("s-*.tar") == std::vector<double>{8, 9, 10, 11});
   CHECK(first("\"s-{09..11}.tar\"") == std::vector<double>{9, 10, 11});
@@ -89,7 +89,7 @@ TEST_CASE("webdataset: shards by list, glob and range; order is theirs") {
 }
 
 TEST_CASE("webdataset: fields by suffix: arrays, texts, classes by name") {
-  const TempFolder folder;
+  const TestFolder folder;
   const float values[] = {1, 2, 3, 4, 5, 6};
   const auto array = [&](float add) {
     Tensor t = Tensor::from<float>({2, 3}, values);
@@ -105,8 +105,8 @@ TEST_CASE("webdataset: fields by suffix: arrays, texts, classes by name") {
                                 {"q.right.npy", array(11)},
                                 {"q.kind.txt", "ape"},
                                 {"q.age.txt", "4 5 6"}}));
-  const OpenedSource opened = open_source(
-      "{path: t.tar, x: {l: left.npy, r: right.npy}, y: {kind: kind.txt, age: age.txt}, shape: [6], rescale: 2}", folder.path());
+  const OpenedSource opened =
+      open_source("{path: t.tar, x: {l: left.npy, r: right.npy}, y: {kind: kind.txt, age: age.txt}, shape: [6], rescale: 2}", folder.path);
   REQUIRE(opened.dataset->fields().size() == 4);
   CHECK(opened.dataset->fields()[0].dims == Dims{6});
   CHECK(opened.dataset->fields()[2].classes == std::vector<std::string>{"ape", "cat"});
@@ -119,17 +119,17 @@ TEST_CASE("webdataset: fields by suffix: arrays, texts, classes by name") {
   // The classes of the training part hold for another part; inputs alone need no targets.
   const std::vector<Field> trained = {{"kind", DType::kInt32, {}, true, {"bee", "cat", "ape"}}};
   const std::string yaml = "{path: t.tar, x: left.npy, y: {kind: kind.txt}}";
-  CHECK(numbers(gather_all(*open_source(yaml, folder.path(), {&trained, false}).dataset)[1]) == std::vector<double>{1, 2});
-  CHECK(open_source(yaml, folder.path(), {&trained, true}).dataset->fields().size() == 1);
+  CHECK(numbers(gather_all(*open_source(yaml, folder.path, {&trained, false}).dataset)[1]) == std::vector<double>{1, 2});
+  CHECK(open_source(yaml, folder.path, {&trained, true}).dataset->fields().size() == 1);
   const std::vector<Field> other = {{"kind", DType::kInt32, {}, true, {"bee", "cat"}}};
   CHECK(has(error_of([&] {
-              open_source(yaml, folder.path(), {&other, false});
+              open_source(yaml, folder.path, {&other, false});
             }),
             "t.tar: sample 'q': member .kind.txt: 'ape' is not a known class"));
 }
 
 TEST_CASE("webdataset: long names, folders, links, dot files and odd paths") {
-  const TempFolder folder;
+  const TestFolder folder;
   const std::string deep = std::string(150, 'd') + "/" + std::string(120, 'n');
   const auto pax = [](const std::string& name) {
     const std::string body = " path=" + name + "\n";
@@ -144,13 +144,13 @@ TEST_CASE("webdataset: long names, folders, links, dot files and odd paths") {
                     std::string(1024, '\0');
   folder.write("odd.tar", tar);
   const std::string yaml = "{path: odd.tar, x: npy}";
-  CHECK(numbers(gather_all(*open_source(yaml, folder.path()).dataset)[0]) == std::vector<double>{1, 2, 3});
+  CHECK(numbers(gather_all(*open_source(yaml, folder.path).dataset)[0]) == std::vector<double>{1, 2, 3});
   folder.write("odd.tar", gzip(tar));
-  CHECK(numbers(gather_all(*open_source(yaml, folder.path()).dataset)[0]) == std::vector<double>{1, 2, 3});
+  CHECK(numbers(gather_all(*open_source(yaml, folder.path).dataset)[0]) == std::vector<double>{1, 2, 3});
 }
 
 TEST_CASE("webdataset: damaged and hostile archives") {
-  const TempFolder folder;
+  const TestFolder folder;
   CHECK(has(open_error(folder, ""), "bad.tar: an empty file"));
   CHECK(has(open_error(folder, std::string(2000, 'z')), "3: "));
   CHECK(has(open_error(folder, std::string(10240, '\0')), "no samples"));
@@ -190,11 +190,11 @@ TEST_CASE("webdataset: damaged and hostile archives") {
 }
 
 TEST_CASE("webdataset: what may be left out is left out, and said") {
-  const TempFolder folder;
+  const TestFolder folder;
   folder.write("t.tar", tar_of({{"a.jpg", jpg()}, {"a.cls", "1"}, {"b.jpg", jpg()}, {"c.jpg", jpg().substr(0, 300)}, {"c.cls", "0"}}));
   const Image first = decode_image(bytes_of(jpg()), "", 3);
   const std::string yaml = fmt::format("{{path: t.tar, y: cls, missing: drop, corrupt: skip, size: [{}, {}]}}", first.height, first.width);
-  const OpenedSource opened = open_source(yaml, folder.path());
+  const OpenedSource opened = open_source(yaml, folder.path);
   CHECK(opened.dataset->size() == 2);
   REQUIRE(opened.notes.size() == 1);
   CHECK(has(opened.notes[0], "1 incomplete samples dropped"));

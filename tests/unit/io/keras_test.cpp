@@ -13,18 +13,11 @@
 #include "io/keras/json_node.h"
 #include "layers/build.h"
 #include "spec/yaml.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 
 namespace {
-
-class Folder {
- public:
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const std::string& name) const { return (path / name).string(); }
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("dltool-keras-" + std::to_string(::getpid()));
-};
 
 // The model of a YAML text, with weights 0, 1/64, 2/64, ... of different begin.
 SavedModel make_model(const std::string& yaml) {
@@ -66,7 +59,7 @@ outputs: [e, g]
 )";
 
 void check_round_trip(const std::string& name, int version) {
-  const Folder folder;
+  const TestFolder folder;
   SavedModel saved = make_model(kNetwork);
   saved.training = spec::parse_yaml("{loss: mse, optimizer: {Adam: {learning_rate: 0.01}}, metrics: [mae]}", "t");
   saved.slots["step"] = Tensor::scalar<int64_t>(7);
@@ -78,10 +71,10 @@ void check_round_trip(const std::string& name, int version) {
   options.keras_version = version;
   const Format* format = format_of_path(name);
   REQUIRE(format);
-  format->write(saved, folder.file(name), options);
-  format->write(saved, folder.file("again-" + name), options);
-  CHECK(bytes_of(folder.file(name)) == bytes_of(folder.file("again-" + name)));
-  const SavedModel read = read_model(folder.file(name));
+  format->write(saved, folder / name, options);
+  format->write(saved, folder / ("again-" + name), options);
+  CHECK(bytes_of(folder / name) == bytes_of(folder / ("again-" + name)));
+  const SavedModel read = read_model(folder / name);
   CHECK(read.warnings.empty());
   REQUIRE(read.weights.size() == saved.weights.size());
   for (const auto& [weight, tensor] : saved.weights) {
@@ -151,20 +144,20 @@ layers:
   CHECK(problems[0].find("layer 'n' (RMSNormalization)") == 0);
   CHECK(problems[1].find("layer 'd' (Dense)") == 0);
   CHECK(problems[2].find("'stop_gradient'") != std::string::npos);
-  const Folder folder;
+  const TestFolder folder;
   WriteOptions options;
   options.keras_version = 2;
-  CHECK_THROWS_AS(format_of_path("m.h5")->write(saved, folder.file("m.h5"), options), FileError);
-  CHECK(!std::filesystem::exists(folder.file("m.h5")));
+  CHECK_THROWS_AS(format_of_path("m.h5")->write(saved, folder / "m.h5", options), FileError);
+  CHECK(!std::filesystem::exists(folder / "m.h5"));
   CHECK(write_keras_config(saved, KerasVersion::k3).problems.size() == 1);
 }
 
 TEST_CASE("weights as float16") {
-  const Folder folder;
+  const TestFolder folder;
   const SavedModel saved = make_model("{inputs: {x: {shape: [3]}}, layers: [Dense: {units: 2, name: d}]}");
   WriteOptions options;
   options.half = true;
-  format_of_path("m.keras")->write(saved, folder.file("m.keras"), options);
-  const SavedModel read = read_model(folder.file("m.keras"));
+  format_of_path("m.keras")->write(saved, folder / "m.keras", options);
+  const SavedModel read = read_model(folder / "m.keras");
   CHECK(bit_equal(read.weights.at("d/kernel"), saved.weights.at("d/kernel")));  // sixty-fourths below 16 are exact in half precision
 }

@@ -18,21 +18,12 @@
 #include "layers/build.h"
 #include "layers/initializers.h"
 #include "spec/yaml.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 using namespace dl::onnx_export;
 
 namespace {
-
-class Folder {
- public:
-  Folder() { std::filesystem::create_directories(path_); }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / fmt::format("dltool-onnx-{}", ::getpid());
-};
 
 std::string bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -220,7 +211,7 @@ TEST_CASE("ONNX: everything that has no form is listed at once, with its layer")
     const bool second = line.find("layer 'second', gru: ONNX has no exponential as activation") == 0;
     CHECK_MESSAGE((first || second), line);
   }
-  const Folder folder;
+  const TestFolder folder;
   const std::string message = error_of([&] { write_onnx(model, folder / "m.onnx", {}); });
   CHECK(message.find("'first'") != std::string::npos);
   CHECK(message.find("'second'") != std::string::npos);
@@ -241,7 +232,7 @@ TEST_CASE("ONNX: a file is the same each time, keeps metadata and test pairs, an
                               "  - Dense: {name: d, units: 300}\n");
   model.metadata = {{"author", "somebody"}, {"note", "\xc3\xa9"}};
   model.tests = {{{{"x", Tensor(DType::kFloat32, {1, 6, 7, 2})}}, {{"d", Tensor(DType::kFloat32, {1, 300})}}}};
-  const Folder folder;
+  const TestFolder folder;
   write_onnx(model, folder / "a.onnx", {});
   write_onnx(model, folder / "b.onnx", {});
   CHECK(bytes_of(folder / "a.onnx") == bytes_of(folder / "b.onnx"));
@@ -267,7 +258,7 @@ TEST_CASE("ONNX: a file is the same each time, keeps metadata and test pairs, an
 
 TEST_CASE("ONNX: weights of a large file are read apart from its message") {
   const SavedModel model = model_of("[2100]", "  - Dense: {name: d, units: 2050}\n  - Dense: {name: e, units: 3}\n");
-  const Folder folder;
+  const TestFolder folder;
   write_onnx(model, folder / "large.onnx", {});
   REQUIRE(std::filesystem::file_size(folder / "large.onnx") > (16 << 20));
   const SavedModel read = read_model(folder / "large.onnx");
@@ -286,7 +277,7 @@ TEST_CASE("ONNX: weights of a large file are read apart from its message") {
 
 TEST_CASE("ONNX: half precision halves the file and refuses weights that it cannot hold") {
   SavedModel model = model_of("[40]", "  - Dense: {name: d, units: 50}\n");
-  const Folder folder;
+  const TestFolder folder;
   WriteOptions half;
   half.half = true;
   write_onnx(model, folder / "full.onnx", {});

@@ -14,6 +14,7 @@
 #include "layers/graph_layer.h"
 #include "plan/session.h"
 #include "unit/io/onnx_bytes.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 using namespace dl::test;
@@ -68,17 +69,8 @@ std::vector<float> run(const SavedModel& saved, const std::vector<Tensor>& input
   return {out.data<float>(), out.data<float>() + out.size()};
 }
 
-class Folder {
- public:
-  Folder() { fs::create_directories(path / "sub"); }
-  ~Folder() { fs::remove_all(path); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path / name, std::ios::binary) << text; }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  const fs::path path = fs::temp_directory_path() / ("dltool-onnx-" + std::to_string(::getpid()));
-};
-
 // The error of a model whose one weight is [2] floats at `location` of the folder.
-std::string external_error(const Folder& folder, const std::string& location, const std::string& offset = "",
+std::string external_error(const TestFolder& folder, const std::string& location, const std::string& offset = "",
                            const std::string& length = "") {
   folder.write("m.onnx", model_of({2}, {node("Add", {"x", "w"}, {"y"})}, {external("w", {2}, location, offset, length)}));
   try {
@@ -306,8 +298,8 @@ TEST_CASE("onnx: functions that call themselves or have too many operands are re
 }
 
 TEST_CASE("onnx: external data is read from the model's own folder and from nowhere else") {
-  const Folder folder;
-  const std::string eight = raw<float>({1.5f, 2}), secret = (folder.path.parent_path() / "dltool-onnx-secret").string();
+  const TestFolder folder;
+  const std::string eight = raw<float>({1.5f, 2}), secret = folder.path + "-secret", name = fs::path(secret).filename().string();
   folder.write("w.bin", eight);
   folder.write("long.bin", "12345678" + eight);
   folder.write("sub/w.bin", eight);
@@ -323,8 +315,8 @@ TEST_CASE("onnx: external data is read from the model's own folder and from nowh
     if (error.find(why) == std::string::npos) MESSAGE(location << ": " << error);
     return error.find(why) != std::string::npos;
   };
-  CHECK(refused("outside of the model's folder", "../dltool-onnx-secret"));
-  CHECK(refused("outside of the model's folder", "sub/../../dltool-onnx-secret"));
+  CHECK(refused("outside of the model's folder", "../" + name));
+  CHECK(refused("outside of the model's folder", "sub/../../" + name));
   CHECK(refused("outside of the model's folder", "sub/.."));
   CHECK(refused("not relative to the model", secret));
   CHECK(refused("not relative to the model", "C:w.bin"));
@@ -333,11 +325,11 @@ TEST_CASE("onnx: external data is read from the model's own folder and from nowh
   CHECK(refused("is no file name", ""));
   CHECK(refused("cannot be opened", "missing.bin"));
   CHECK(refused("is no regular file", "sub"));
-  fs::create_symlink(secret, folder.path / "link.bin");
-  fs::create_directory_symlink(folder.path.parent_path(), folder.path / "up");
-  fs::create_hard_link(secret, folder.path / "hard.bin");
+  fs::create_symlink(secret, folder / "link.bin");
+  fs::create_directory_symlink(fs::path(folder.path).parent_path(), folder / "up");
+  fs::create_hard_link(secret, folder / "hard.bin");
   CHECK(refused("is a link", "link.bin"));
-  CHECK(refused("is a link", "up/dltool-onnx-secret"));
+  CHECK(refused("is a link", "up/" + name));
   CHECK(refused("several names (hard links)", "hard.bin"));
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK(refused("is no regular file", "pipe"));
@@ -352,7 +344,7 @@ TEST_CASE("onnx: external data is read from the model's own folder and from nowh
 }
 
 TEST_CASE("onnx: what is no file with a model") {
-  const Folder folder;
+  const TestFolder folder;
   folder.write("empty.onnx", "");
   folder.write("text.onnx", "hello");
   const auto error = [&](const std::string& name) -> std::string {

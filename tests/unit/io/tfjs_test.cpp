@@ -13,18 +13,12 @@
 #include "io/parity.h"
 #include "layers/build.h"
 #include "spec/yaml.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  const fs::path path = fs::temp_directory_path() / ("dltool-tfjs-" + std::to_string(::getpid()));
-  void put(const std::string& name, const std::string& bytes) const { std::ofstream(path / name, std::ios::binary) << bytes; }
-};
 
 std::string floats(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
@@ -82,12 +76,12 @@ std::string text_of(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("tfjs: a folder, its model.json; shards cut through a weight") {
-  const Folder folder;
-  folder.put("model.json", json_of(R"(["a.bin", "b.bin"])", both()));
+  const TestFolder folder;
+  folder.write("model.json", json_of(R"(["a.bin", "b.bin"])", both()));
   const std::string bytes = floats({1, 2, 3});
-  folder.put("a.bin", bytes.substr(0, 5));
-  folder.put("b.bin", bytes.substr(5));
-  for (const std::string& path : {folder.path.string(), (folder.path / "model.json").string()}) {
+  folder.write("a.bin", bytes.substr(0, 5));
+  folder.write("b.bin", bytes.substr(5));
+  for (const std::string& path : {folder.path, folder / "model.json"}) {
     CHECK(std::string(recognize_format(path)->name) == "tfjs");
     const SavedModel read = read_model(path);
     CHECK(read.weights.at("d/kernel").at(1) == 2);
@@ -96,32 +90,32 @@ TEST_CASE("tfjs: a folder, its model.json; shards cut through a weight") {
 }
 
 TEST_CASE("tfjs: quantized weights come as TF.js computes them") {
-  const Folder folder;
+  const TestFolder folder;
   const auto weight = [](const char* name, const char* shape, const std::string& quantization) {
     return fmt::format(R"({{"name": "{}", "shape": {}, "dtype": "float32", "quantization": {}}})", name, shape, quantization);
   };
-  folder.put("model.json",
-             json_of(R"(["w.bin"])", "[" + weight("d/kernel", "[2, 1]", R"({"dtype": "uint8", "min": -1.5, "scale": 0.25})") + ", " +
-                                         weight("d/bias", "[1]", R"({"dtype": "uint16", "min": 2, "scale": 0.001})") + "]"));
-  folder.put("w.bin", std::string("\x04\xff\x10\x27", 4));
-  SavedModel read = read_model(folder.path.string());
+  folder.write("model.json",
+               json_of(R"(["w.bin"])", "[" + weight("d/kernel", "[2, 1]", R"({"dtype": "uint8", "min": -1.5, "scale": 0.25})") + ", " +
+                                           weight("d/bias", "[1]", R"({"dtype": "uint16", "min": 2, "scale": 0.001})") + "]"));
+  folder.write("w.bin", std::string("\x04\xff\x10\x27", 4));
+  SavedModel read = read_model(folder.path);
   CHECK(read.weights.at("d/kernel").at(0) == -0.5);
   CHECK(read.weights.at("d/kernel").at(1) == 62.25);
   CHECK(read.weights.at("d/bias").at(0) == doctest::Approx(12.0));
-  folder.put("model.json", json_of(R"(["w.bin"])", "[" + weight("d/kernel", "[2, 1]", R"({"dtype": "float16"})") + ", " + kBias + "]"));
-  folder.put("w.bin", std::string("\x00\x3c\x00\xc0", 4) + floats({7}));
-  read = read_model(folder.path.string());
+  folder.write("model.json", json_of(R"(["w.bin"])", "[" + weight("d/kernel", "[2, 1]", R"({"dtype": "float16"})") + ", " + kBias + "]"));
+  folder.write("w.bin", std::string("\x00\x3c\x00\xc0", 4) + floats({7}));
+  read = read_model(folder.path);
   CHECK(read.weights.at("d/kernel").at(0) == 1);
   CHECK(read.weights.at("d/kernel").at(1) == -2);
   CHECK(read.weights.at("d/bias").at(0) == 7);
 }
 
 TEST_CASE("tfjs: files outside of the folder are not read") {
-  const Folder folder;
-  const fs::path outside = folder.path.string() + "-secret.bin";
+  const TestFolder folder;
+  const fs::path outside = folder.path + "-secret.bin";
   std::ofstream(outside) << floats({1, 2, 3});
   const auto with = [&](const std::string& path) {
-    folder.put("model.json", json_of("[\"" + path + "\"]", both()));
+    folder.write("model.json", json_of("[\"" + path + "\"]", both()));
     return error_of(folder.path);
   };
   CHECK(has(with("../" + outside.filename().string()), "lies outside of the model's folder"));
@@ -130,22 +124,22 @@ TEST_CASE("tfjs: files outside of the folder are not read") {
   CHECK(has(with(""), "is no file name"));
   CHECK(has(with("http://host/w.bin"), "is not relative"));
   CHECK(has(with("none.bin"), "cannot be opened"));
-  fs::create_symlink(outside, folder.path / "link.bin");
+  fs::create_symlink(outside, folder / "link.bin");
   CHECK(has(with("link.bin"), "is a link"));
-  fs::create_directory_symlink(fs::temp_directory_path(), folder.path / "up");
+  fs::create_directory_symlink(fs::temp_directory_path(), folder / "up");
   CHECK(has(with("up/" + outside.filename().string()), "is a link"));
-  fs::create_hard_link(outside, folder.path / "hard.bin");
+  fs::create_hard_link(outside, folder / "hard.bin");
   CHECK(has(with("hard.bin"), "several names"));
-  fs::create_directory(folder.path / "folder.bin");
+  fs::create_directory(folder / "folder.bin");
   CHECK(has(with("folder.bin"), "no regular file"));
   fs::remove(outside);
 }
 
 TEST_CASE("tfjs: damaged and hostile manifests") {
-  const Folder folder;
-  folder.put("w.bin", floats({1, 2, 3}));
+  const TestFolder folder;
+  folder.write("w.bin", floats({1, 2, 3}));
   const auto with = [&](const std::string& weights, const std::string& topology = kDense) {
-    folder.put("model.json", json_of(R"(["w.bin"])", weights, topology));
+    folder.write("model.json", json_of(R"(["w.bin"])", weights, topology));
     return error_of(folder.path);
   };
   CHECK(with(both()) == "no error");
@@ -165,27 +159,27 @@ TEST_CASE("tfjs: damaged and hostile manifests") {
   CHECK(has(with("7"), "has no list 'weights'"));
   CHECK(has(with(both(), "{\"node\": []}"), "graph model"));
   CHECK(has(with(both(), "[]"), "holds no model"));
-  folder.put("model.json", R"({"format": "graph-model", "modelTopology": {}})");
+  folder.write("model.json", R"({"format": "graph-model", "modelTopology": {}})");
   CHECK(has(error_of(folder.path), "graph model"));
-  folder.put("model.json", std::string(5000, '['));
+  folder.write("model.json", std::string(5000, '['));
   CHECK(has(error_of(folder.path), "levels"));
-  folder.put("model.json", "");
+  folder.write("model.json", "");
   CHECK(has(error_of(folder.path), "no JSON"));
-  fs::remove(folder.path / "model.json");
+  fs::remove(folder / "model.json");
   CHECK(has(error_of(folder.path), "cannot be opened"));
 }
 
 TEST_CASE("tfjs: JavaScript's words and defaults") {
-  const Folder folder;
+  const TestFolder folder;
   const std::string topology = R"({"className": "Sequential", "config": {"name": "s", "layers": [
     {"className": "LSTM", "config": {"name": "l", "units": 1, "batchInputShape": [null, 3, 1], "useBias": false, "returnSequences": false,
      "activation": null, "dropout": null}},
     {"className": "ThresholdedReLU", "config": {"name": "t", "theta": 0.25}}]}})";
-  folder.put("model.json", json_of(R"(["w.bin"])", R"([{"name": "l/kernel", "shape": [1, 4], "dtype": "float32"},
+  folder.write("model.json", json_of(R"(["w.bin"])", R"([{"name": "l/kernel", "shape": [1, 4], "dtype": "float32"},
     {"name": "l/recurrent_kernel", "shape": [1, 4], "dtype": "float32"}])",
-                                   topology));
-  folder.put("w.bin", floats({1, 2, 3, 4, 0, 0, 0, 0}));
-  const SavedModel read = read_model(folder.path.string());
+                                     topology));
+  folder.write("w.bin", floats({1, 2, 3, 4, 0, 0, 0, 0}));
+  const SavedModel read = read_model(folder.path);
   CHECK(read.model.layers[0]->config.text("recurrent_activation") == "hard_sigmoid_v2");
   CHECK(read.model.layers[0]->config.text("activation") == "linear");
   CHECK(std::string(read.model.layers[1]->def->class_name) == "ReLU");
@@ -193,7 +187,7 @@ TEST_CASE("tfjs: JavaScript's words and defaults") {
 }
 
 TEST_CASE("tfjs: the states of stacked cells, which TF.js lists from the last cell to the first, are refused") {
-  const Folder folder;
+  const TestFolder folder;
   const auto model = [](const std::string& flag, const std::string& more) {
     return fmt::format(R"({{"class_name": "Sequential", "config": {{"name": "s", "layers": [{{"class_name": "RNN", "config": {{"name": "r",
       "batch_input_shape": [null, 3, 1], "return_state": {}, "cell": {{"class_name": "StackedRNNCells", "config": {{"cells": [
@@ -201,10 +195,10 @@ TEST_CASE("tfjs: the states of stacked cells, which TF.js lists from the last ce
                        flag, more);
   };
   const char* second = R"(, {"class_name": "SimpleRNNCell", "config": {"name": "b", "units": 1, "use_bias": false}})";
-  folder.put("model.json", json_of("[]", "[]", model("true", second)));
+  folder.write("model.json", json_of("[]", "[]", model("true", second)));
   CHECK(has(error_of(folder.path), "layer 'r' (RNN): has several cells whose states are given or returned"));
   for (const std::string& other : {model("false", second), model("true", "")}) {
-    folder.put("model.json", json_of("[]", "[]", other));
+    folder.write("model.json", json_of("[]", "[]", other));
     CHECK(error_of(folder.path).find("several cells") == std::string::npos);
   }
 }
@@ -220,11 +214,11 @@ TEST_CASE("tfjs: what is written is read back and gives the same; twice the same
       "  - Conv1DTranspose: {filters: 2, kernel_size: 3, strides: 3, output_padding: 1, padding: same}\n",
   };
   for (const char* text : texts) {
-    const Folder folder;
+    const TestFolder folder;
     const SavedModel model = model_of(text);
     const Format& tfjs = *find_format("tfjs");
     REQUIRE(tfjs.unsupported(model, {}).empty());
-    const fs::path target = folder.path / "m", again = folder.path / "n";
+    const fs::path target = folder / "m", again = folder / "n";
     tfjs.write(model, target.string(), {});
     tfjs.write(model, again.string(), {});
     CHECK(text_of(target / "model.json") == text_of(again / "model.json"));
@@ -239,23 +233,23 @@ TEST_CASE("tfjs: what is written is read back and gives the same; twice the same
 }
 
 TEST_CASE("tfjs: shards of 4 MiB, half weights, test pairs") {
-  const Folder folder;
+  const TestFolder folder;
   SavedModel model = model_of("inputs: {x: {shape: [1100]}}\nlayers:\n  - Dense: {units: 1000}\n");
   const NamedTensors inputs = random_inputs(model, {});
   model.tests = {{inputs, run_model(model, inputs)}};
   const Format& tfjs = *find_format("tfjs");
-  tfjs.write(model, (folder.path / "m").string(), {});
-  CHECK(fs::file_size(folder.path / "m" / "group1-shard1of2.bin") == 4 << 20);
-  CHECK(fs::file_size(folder.path / "m" / "group1-shard2of2.bin") == 1101 * 1000 * 4 - (4 << 20));
-  SavedModel read = read_model((folder.path / "m").string());
+  tfjs.write(model, folder / "m", {});
+  CHECK(fs::file_size(folder / "m/group1-shard1of2.bin") == 4 << 20);
+  CHECK(fs::file_size(folder / "m/group1-shard2of2.bin") == 1101 * 1000 * 4 - (4 << 20));
+  SavedModel read = read_model(folder / "m");
   CHECK(bit_equal(read.weights.at("dense/kernel"), model.weights.at("dense/kernel")));
   REQUIRE(read.tests.size() == 1);
   CHECK(bit_equal(read.tests[0].outputs[0].second, model.tests[0].outputs[0].second));
   WriteOptions half;
   half.half = true;
-  tfjs.write(model, (folder.path / "h").string(), half);
-  CHECK(fs::file_size(folder.path / "h" / "group1-shard1of1.bin") == 1101 * 1000 * 2);
-  read = read_model((folder.path / "h").string());
+  tfjs.write(model, folder / "h", half);
+  CHECK(fs::file_size(folder / "h/group1-shard1of1.bin") == 1101 * 1000 * 2);
+  read = read_model(folder / "h");
   CHECK(bit_equal(read.weights.at("dense/bias"), model.weights.at("dense/bias").cast(DType::kFloat16).cast(DType::kFloat32)));
   model.weights.at("dense/bias") = model.weights.at("dense/bias").clone();
   model.weights.at("dense/bias").set(3, 1e6);

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "unit/train/test_folder.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 

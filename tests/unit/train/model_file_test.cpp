@@ -9,7 +9,7 @@
 #include "data/npy.h"
 #include "layers/build.h"
 #include "spec/yaml.h"
-#include "unit/train/test_folder.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 namespace fs = std::filesystem;
@@ -63,21 +63,21 @@ Checkpoint make_checkpoint(const RunSpec& spec) {
 
 TEST_CASE("a self-contained run has its model inside and means the same from any folder") {
   const TestFolder folder;
-  const RunSpec spec = load_run_spec(put_run(folder.path.string()), {"training.epochs=4"});
+  const RunSpec spec = load_run_spec(put_run(folder.path), {"training.epochs=4"});
   const spec::Node node = self_contained(spec);
   CHECK(*node.find("model") == spec::parse_yaml(kModel, "net.yaml"));
   const spec::Node& data = *node.find("data");
-  CHECK(data.find("train")->find("x")->find("x")->as_string() == folder.path.string() + "/data/x.npy");
-  CHECK(data.find("validation")->find("path")->as_string() == folder.path.string() + "/configs/val.csv");
+  CHECK(data.find("train")->find("x")->find("x")->as_string() == folder / "data/x.npy");
+  CHECK(data.find("validation")->find("path")->as_string() == folder / "configs/val.csv");
   CHECK(data.find("test")->find("images")->as_string() == "/abs/images");
-  CHECK(data.find("test")->find("labels")->as_string() == folder.path.string() + "/configs/labels");
-  CHECK(node.find("training")->find("initial_weights")->as_string() == folder.path.string() + "/configs/first.npz");
+  CHECK(data.find("test")->find("labels")->as_string() == folder / "configs/labels");
+  CHECK(node.find("training")->find("initial_weights")->as_string() == folder / "configs/first.npz");
   CHECK(node.find("training")->find("epochs")->as_int() == 4);
   CHECK(node.find("output")->as_string() == "runs/run");
 
   // What was a plain ${ stays one, however often the text is read and written.
   const RunSpec again = parse_run_spec(spec::to_yaml(node), "/elsewhere/x.ckpt.h5");
-  CHECK(again.resolved.find("data")->find("train")->find("y")->as_string() == folder.path.string() + "/configs/y${v}.npy");
+  CHECK(again.resolved.find("data")->find("train")->find("y")->as_string() == folder / "configs/y${v}.npy");
   CHECK(self_contained(again) == node);
   CHECK(again.training.epochs == 4);
   CHECK(again.training.seed == 7);
@@ -86,26 +86,26 @@ TEST_CASE("a self-contained run has its model inside and means the same from any
 
 TEST_CASE("the model of a run is what was read at the start, whatever becomes of its file") {
   const TestFolder folder;
-  const RunSpec spec = load_run_spec(put_run(folder.path.string()), {});
-  fs::remove(folder.path.string() + "/models/net.yaml");
+  const RunSpec spec = load_run_spec(put_run(folder.path), {});
+  fs::remove(folder / "models/net.yaml");
   CHECK(*self_contained(spec).find("model") == spec::parse_yaml(kModel, "net.yaml"));
 }
 
 TEST_CASE("kinds of model files") {
   const TestFolder folder;
-  const std::string run = put_run(folder.path.string());
+  const std::string run = put_run(folder.path);
   CHECK(load_model(run).kind == ModelFileKind::kRunFile);
   CHECK(load_model(run, {"training.seed=3"}).run->training.seed == 3);
-  const LoadedModel model = load_model(folder.path.string() + "/models/net.yaml");
+  const LoadedModel model = load_model(folder / "models/net.yaml");
   CHECK(model.kind == ModelFileKind::kModelFile);
   CHECK_FALSE(model.trained());
   CHECK_FALSE(model.run.has_value());
-  CHECK_THROWS_AS(load_model(folder.path.string() + "/models/net.yaml", {"training.seed=3"}), UserError);
+  CHECK_THROWS_AS(load_model(folder / "models/net.yaml", {"training.seed=3"}), UserError);
 }
 
 TEST_CASE("untrained models get the initial values of their seed") {
   const TestFolder folder;
-  const std::string run = put_run(folder.path.string()), none = "training.initial_weights=''";
+  const std::string run = put_run(folder.path), none = "training.initial_weights=''";
   const LoadedModel a = load_model(run, {none}), b = load_model(run, {none, "training.seed=8"});
   const Program program = build_inference_program(a.model);
   const std::unique_ptr<Backend> backend = make_cpu_backend();
@@ -119,12 +119,12 @@ TEST_CASE("untrained models get the initial values of their seed") {
 
 TEST_CASE("a run file's own initial weights come before those of its seed") {
   const TestFolder folder;
-  const LoadedModel loaded = load_model(put_run(folder.path.string()));
+  const LoadedModel loaded = load_model(put_run(folder.path));
   const Program program = build_inference_program(loaded.model);
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   ParameterStore store(*backend);
   CHECK_THROWS_AS(set_parameters(loaded, program, store), Error);  // no such file
-  const std::string weights = folder.path.string() + "/configs/first.npz";
+  const std::string weights = folder / "configs/first.npz";
   const Tensor kernel = Tensor::from<float>({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6}), bias(DType::kFloat32, {3});
   write_npz(weights, {{"head/kernel", kernel.cast(DType::kFloat64)}, {"head/bias", bias}});
   set_parameters(loaded, program, store);
@@ -137,13 +137,13 @@ TEST_CASE("a run file's own initial weights come before those of its seed") {
 
 TEST_CASE("checkpoints: a file, the folder of a run, the folder of its checkpoints; the best before the newest") {
   const TestFolder folder;
-  const Checkpoint checkpoint = make_checkpoint(load_run_spec(put_run(folder.path.string()), {}));
-  fs::create_directories(folder.path.string() + "/run/checkpoints");
-  CheckpointFolder checkpoints(folder.path.string() + "/run/checkpoints", 3);
+  const Checkpoint checkpoint = make_checkpoint(load_run_spec(put_run(folder.path), {}));
+  fs::create_directories(folder / "run/checkpoints");
+  CheckpointFolder checkpoints(folder / "run/checkpoints", 3);
   checkpoints.prepare();
   checkpoints.save(11, checkpoint);
   const std::string newest = checkpoints.save(12, checkpoint);
-  for (const std::string& path : {newest, folder.path.string() + "/run", folder.path.string() + "/run/checkpoints"}) {
+  for (const std::string& path : {newest, folder / "run", folder / "run/checkpoints"}) {
     const LoadedModel loaded = load_model(path);
     CHECK(loaded.trained());
     CHECK(loaded.origin == newest);
@@ -156,13 +156,13 @@ TEST_CASE("checkpoints: a file, the folder of a run, the folder of its checkpoin
     CHECK(store.get("head/kernel").at(5) == 6);
   }
   const std::string best = checkpoints.save_best(checkpoint);
-  CHECK(load_model(folder.path.string() + "/run").origin == best);
+  CHECK(load_model(folder / "run").origin == best);
 }
 
 TEST_CASE("parameters that do not fit the model are refused") {
   const TestFolder folder;
-  Checkpoint checkpoint = make_checkpoint(load_run_spec(put_run(folder.path.string()), {}));
-  const std::string path = folder.path.string() + "/a.ckpt.h5";
+  Checkpoint checkpoint = make_checkpoint(load_run_spec(put_run(folder.path), {}));
+  const std::string path = folder / "a.ckpt.h5";
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   const auto set = [&] {
     write_checkpoint(path, checkpoint);
@@ -179,12 +179,12 @@ TEST_CASE("parameters that do not fit the model are refused") {
 
 TEST_CASE("what is no model is refused with what is allowed") {
   const TestFolder folder;
-  CHECK(error_of(folder.path.string() + "/nothing", ExitCode::kUsage).find("does not exist") != std::string::npos);
-  CHECK(error_of(folder.path.string(), ExitCode::kUsage).find("a folder without checkpoints") != std::string::npos);
-  put(folder.path.string() + "/b.bin", "\x80\x02 and more");
-  CHECK(error_of(folder.path.string() + "/b.bin", ExitCode::kBadFile).find("looks like a PyTorch file") != std::string::npos);
-  put(folder.path.string() + "/c.tflite", "");
-  CHECK(error_of(folder.path.string() + "/c.tflite", ExitCode::kBadFile).find("not supported") != std::string::npos);
-  put(folder.path.string() + "/d.yaml", "just text\n");
-  CHECK(error_of(folder.path.string() + "/d.yaml", ExitCode::kUsage).find("d.yaml:1:1") != std::string::npos);
+  CHECK(error_of(folder / "nothing", ExitCode::kUsage).find("does not exist") != std::string::npos);
+  CHECK(error_of(folder.path, ExitCode::kUsage).find("a folder without checkpoints") != std::string::npos);
+  put(folder / "b.bin", "\x80\x02 and more");
+  CHECK(error_of(folder / "b.bin", ExitCode::kBadFile).find("looks like a PyTorch file") != std::string::npos);
+  put(folder / "c.tflite", "");
+  CHECK(error_of(folder / "c.tflite", ExitCode::kBadFile).find("not supported") != std::string::npos);
+  put(folder / "d.yaml", "just text\n");
+  CHECK(error_of(folder / "d.yaml", ExitCode::kUsage).find("d.yaml:1:1") != std::string::npos);
 }

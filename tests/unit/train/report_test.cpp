@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "train/html.h"
-#include "unit/train/test_folder.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "unit/train/test_folder.h"
+#include "unit/test_folder.h"
 
 using namespace dl;
 namespace fs = std::filesystem;
@@ -40,7 +40,7 @@ const auto kClock = [] { return 1.0; };
 
 TEST_CASE("the first record is the one TensorFlow writes") {
   TestFolder folder;
-  EventWriter writer(folder.path.string(), {}, kClock);
+  EventWriter writer(folder.path, {}, kClock);
   const std::string path = only_file(folder.path);
   CHECK(fs::path(path).filename().string().starts_with("events.out.tfevents.1."));
   const unsigned char expected[] = {0x18, 0,   0,   0,   0,   0,    0,    0,    0xa3, 0x7f, 0x4b, 0x22, 0x09, 0,
@@ -73,19 +73,19 @@ TEST_CASE("events: interrupted anywhere and resumed equals uninterrupted, in one
     TensorBoardLog log(folder / "whole", std::nullopt, kClock);
     run(log, 1, 35);
   }
-  const std::string train = read_text(only_file(folder.path / "whole/train"));
-  const std::string validation = read_text(only_file(folder.path / "whole/validation"));
+  const std::string train = read_text(only_file(folder / "whole/train"));
+  const std::string validation = read_text(only_file(folder / "whole/validation"));
   for (const int64_t checkpoint : {0, 1, 9, 10, 11, 30, 34}) {
     CAPTURE(checkpoint);
     {
       TensorBoardLog log(folder / "part", std::nullopt, kClock);
       run(log, 1, 34);
     }
-    std::ofstream(only_file(folder.path / "part/train"), std::ios::app) << "torn";
+    std::ofstream(only_file(folder / "part/train"), std::ios::app) << "torn";
     TensorBoardLog log(folder / "part", ResumePoint{checkpoint / 10, checkpoint}, kClock);
     run(log, checkpoint + 1, 35);
-    CHECK(read_text(only_file(folder.path / "part/train")) == train);
-    CHECK(read_text(only_file(folder.path / "part/validation")) == validation);
+    CHECK(read_text(only_file(folder / "part/train")) == train);
+    CHECK(read_text(only_file(folder / "part/validation")) == validation);
   }
 }
 
@@ -95,10 +95,10 @@ TEST_CASE("events: a checkpoint between the last step and the validation writes 
     TensorBoardLog log(folder / "run", std::nullopt, kClock);
     run(log, 1, 20);
   }
-  const std::string expected = read_text(only_file(folder.path / "run/validation"));
+  const std::string expected = read_text(only_file(folder / "run/validation"));
   TensorBoardLog log(folder / "run", ResumePoint{.epochs_done = 1, .step = 20}, kClock);
   log.write_epoch({.epoch = 1, .step = 20, .learning_rate = 0.01, .logs = {{"loss", 0.5}, {"val_loss", 0.75}}});
-  CHECK(read_text(only_file(folder.path / "run/validation")) == expected);
+  CHECK(read_text(only_file(folder / "run/validation")) == expected);
 }
 
 TEST_CASE("events: no validation folder without validation; a new run leaves nothing of the old") {
@@ -106,13 +106,13 @@ TEST_CASE("events: no validation folder without validation; a new run leaves not
   {
     TensorBoardLog log(folder / "run", std::nullopt, kClock);
     log.write_epoch({.epoch = 0, .step = 1, .logs = {{"loss", 1}}});
-    CHECK_FALSE(fs::exists(folder.path / "run/validation"));
+    CHECK_FALSE(fs::exists(folder / "run/validation"));
     run(log, 1, 10);
   }
   std::ofstream(folder / "run/train/events.out.tfevents.0.other") << "x";
-  const size_t before = read_text(only_file(folder.path / "run/validation")).size();
+  const size_t before = read_text(only_file(folder / "run/validation")).size();
   TensorBoardLog log(folder / "run", std::nullopt, kClock);
-  CHECK(read_text(only_file(folder.path / "run/train")).size() == 40);
-  CHECK(read_text(only_file(folder.path / "run/validation")).size() == 40);
+  CHECK(read_text(only_file(folder / "run/train")).size() == 40);
+  CHECK(read_text(only_file(folder / "run/validation")).size() == 40);
   CHECK(before > 40);
 }
