@@ -19,10 +19,9 @@ constexpr std::string_view kChannels[] = {"all", "mono"};
 constexpr int64_t kMaxSoundBytes = int64_t{1} << 30;
 
 struct AudioSpec {
-  std::string path;
+  ClassFolderSpec folder;
   int64_t sampling_rate = 0, length = 0;  // 0: those of the first file
-  bool resample = false, mono = false, labels = true;
-  std::vector<std::string> classes;
+  bool resample = false, mono = false;
   double rescale = 1, offset = 0;
 };
 
@@ -95,10 +94,10 @@ class AudioDataset : public Dataset {
   }
 
  private:
-  std::string file_of(const ClassFolder::Entry& entry) const { return printable(spec_.path + "/" + entry.file); }
+  std::string file_of(const ClassFolder::Entry& entry) const { return printable(spec_.folder.path + "/" + entry.file); }
 
   Sound load(const ClassFolder::Entry& entry) const {
-    Sound sound = decode_wav(read_file(spec_.path + "/" + entry.file, kMaxSoundBytes), file_of(entry));
+    Sound sound = decode_wav(read_file(spec_.folder.path + "/" + entry.file, kMaxSoundBytes), file_of(entry));
     if (spec_.mono) sound = to_mono(std::move(sound));
     if (spec_.sampling_rate == 0 || sound.sampling_rate == spec_.sampling_rate) return sound;
     if (!spec_.resample)
@@ -119,8 +118,7 @@ class AudioSource : public Source {
   explicit AudioSource(AudioSpec spec) : spec_(std::move(spec)) {}
   OpenedSource open(const OpenOptions& options) const override {
     OpenedSource opened;
-    opened.dataset =
-        std::make_shared<AudioDataset>(spec_, list_class_folder(spec_.path, kSuffixes, "WAV files", spec_.labels, spec_.classes, options));
+    opened.dataset = std::make_shared<AudioDataset>(spec_, list_class_folder(spec_.folder, kSuffixes, "WAV files", options));
     return opened;
   }
 
@@ -130,16 +128,13 @@ class AudioSource : public Source {
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
   AudioSpec spec;
-  spec.path = read_path(reader, "path", base_dir);
-  if (spec.path == "-") reader.report("path", "a folder is needed, standard input is not one");
+  spec.folder = read_class_folder(reader, base_dir);
   spec.sampling_rate = reader.get_int("sampling_rate", 0, {0, 10'000'000});
   spec.length = reader.get_int("output_sequence_length", 0, {0, 1 << 28});
   spec.resample = reader.get_choice("resample", kResample, "none") == "linear";
   if (spec.resample && spec.sampling_rate == 0)
     reader.report("sampling_rate", "required with resample: the rate that all files are brought to");
   spec.mono = reader.get_choice("channels", kChannels, "all") == "mono";
-  spec.labels = reader.get_bool("labels", true);
-  spec.classes = reader.get_strings("classes", std::vector<std::string>{});
   spec.rescale = read_scale(reader, "rescale", 1);
   spec.offset = read_scale(reader, "offset", 0);
   return std::make_shared<AudioSource>(std::move(spec));

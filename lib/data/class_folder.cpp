@@ -47,8 +47,18 @@ std::vector<std::string> list(const std::string& path, bool folders, Suffixes su
 
 }  // namespace
 
-ClassFolder list_class_folder(const std::string& path, std::span<const std::string_view> suffixes, std::string_view kind, bool with_labels,
-                              const std::vector<std::string>& wanted, const OpenOptions& options) {
+ClassFolderSpec read_class_folder(spec::Reader& reader, const std::string& base_dir) {
+  ClassFolderSpec spec;
+  spec.path = read_path(reader, "path", base_dir);
+  if (spec.path == "-") reader.report("path", "a folder is needed, standard input is not one");
+  spec.labels = reader.get_bool("labels", true);
+  spec.classes = reader.get_strings("classes", std::vector<std::string>{});
+  return spec;
+}
+
+ClassFolder list_class_folder(const ClassFolderSpec& spec, std::span<const std::string_view> suffixes, std::string_view kind,
+                              const OpenOptions& options) {
+  const auto& [path, with_labels, wanted] = spec;
   const std::string place = printable(path);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);

@@ -21,10 +21,18 @@ struct ClassFolder {
   std::vector<std::string> classes;
 };
 
-// Lists the files whose names end in one of `suffixes` (any case), dot files left out. With `labels` the sub-folders are the classes: those
-// of `wanted` in that order, or all in byte order; those of the training part hold for other parts. Without, the files of the folder
-// itself. Errors: EnvError when the folder cannot be read, FileError when it holds nothing of use; `kind` says of what ("images").
-ClassFolder list_class_folder(const std::string& path, std::span<const std::string_view> suffixes, std::string_view kind, bool labels,
-                              const std::vector<std::string>& wanted, const OpenOptions& options);
+struct ClassFolderSpec {
+  std::string path;
+  bool labels = true;                // the sub-folders are the classes
+  std::vector<std::string> classes;  // these, in this order; empty: all, in byte order
+};
+// The keys path, labels and classes.
+ClassFolderSpec read_class_folder(spec::Reader& reader, const std::string& base_dir);
+
+// Lists the files whose names end in one of `suffixes` (any case), dot files left out: of the classes, where those of the training part
+// hold for other parts, or of the folder itself. Errors: EnvError when the folder cannot be read, FileError when it holds nothing of use;
+// `kind` says of what ("images").
+ClassFolder list_class_folder(const ClassFolderSpec& spec, std::span<const std::string_view> suffixes, std::string_view kind,
+                              const OpenOptions& options);
 
 }  // namespace dl

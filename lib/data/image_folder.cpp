@@ -15,10 +15,8 @@ namespace {
 constexpr std::string_view kSuffixes[] = {".jpg", ".jpeg", ".png"};
 
 struct FolderSpec {
-  std::string path;
+  ClassFolderSpec folder;
   ImageOptions image;
-  bool labels = true;
-  std::vector<std::string> classes;
 };
 
 using Entry = ClassFolder::Entry;
@@ -60,7 +58,7 @@ class FolderDataset : public Dataset {
   }
 
   static Image decode(const FolderSpec& spec, const Entry& entry) {
-    const std::string file = spec.path + "/" + entry.file;
+    const std::string file = spec.folder.path + "/" + entry.file;
     try {
       return decode_image(read_file(file, kMaxImageBytes), printable(file), spec.image.channels);
     } catch (const FileError& e) {
@@ -80,7 +78,7 @@ class FolderSource : public Source {
   explicit FolderSource(FolderSpec spec) : spec_(std::move(spec)) {}
 
   OpenedSource open(const OpenOptions& options) const override {
-    ClassFolder folder = list_class_folder(spec_.path, kSuffixes, "images", spec_.labels, spec_.classes, options);
+    ClassFolder folder = list_class_folder(spec_.folder, kSuffixes, "images", options);
     OpenedSource opened;
     opened.dataset = std::make_shared<FolderDataset>(spec_, std::move(folder), &opened.notes);
     return opened;
@@ -91,13 +89,7 @@ class FolderSource : public Source {
 };
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
-  FolderSpec spec;
-  spec.path = read_path(reader, "path", base_dir);
-  if (spec.path == "-") reader.report("path", "a folder is needed, standard input is not one");
-  spec.image = read_image_options(reader);
-  spec.labels = reader.get_bool("labels", true);
-  spec.classes = reader.get_strings("classes", std::vector<std::string>{});
-  return std::make_shared<FolderSource>(std::move(spec));
+  return std::make_shared<FolderSource>(FolderSpec{read_class_folder(reader, base_dir), read_image_options(reader)});
 }
 
 }  // namespace

@@ -170,14 +170,9 @@ class Picker : public nlohmann::json_sax<nlohmann::json> {
   std::string error_;
 };
 
-struct JsonSpec {
-  std::vector<std::string> paths;
-  RecordSpec records;
-};
-
 class JsonSource : public Source {
  public:
-  explicit JsonSource(JsonSpec spec) : spec_(std::move(spec)) {}
+  explicit JsonSource(RecordFiles spec) : spec_(std::move(spec)) {}
 
   OpenedSource open(const OpenOptions& options) const override {
     const std::vector<std::string> paths = expand_paths(spec_.paths);
@@ -200,14 +195,11 @@ class JsonSource : public Source {
   }
 
  private:
-  JsonSpec spec_;
+  RecordFiles spec_;
 };
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
-  JsonSpec spec;
-  spec.paths = read_paths(reader, "path", base_dir);
-  spec.records = read_record_spec(reader);
-  return std::make_shared<JsonSource>(std::move(spec));
+  return std::make_shared<JsonSource>(read_record_files(reader, base_dir));
 }
 
 }  // namespace

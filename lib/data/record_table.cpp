@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "data/file.h"
 #include "data/number.h"
+#include "data/paths.h"
 
 namespace dl {
 namespace {
@@ -127,8 +128,10 @@ struct RecordTable::Column {
   std::shared_ptr<ImageColumn> images;
 };
 
-RecordSpec read_record_spec(spec::Reader& reader) {
-  RecordSpec spec;
+RecordFiles read_record_files(spec::Reader& reader, const std::string& base_dir) {
+  RecordFiles files;
+  files.paths = read_paths(reader, "path", base_dir);
+  RecordSpec& spec = files.records;
   read_fields(reader, "x", false, spec.fields);
   read_fields(reader, "y", true, spec.fields);
   for (size_t i = 0; i < spec.fields.size(); ++i)
@@ -147,7 +150,7 @@ RecordSpec read_record_spec(spec::Reader& reader) {
   if (const spec::Node* text = reader.get("text")) spec.text = read_text_options(*text, reader.path_of("text"), reader.problems());
   spec.image = read_image_options(reader);
   spec.shape = read_shape(reader, "shape");
-  return spec;
+  return files;
 }
 
 RecordTable::RecordTable(const RecordSpec& spec, const OpenOptions& options)

@@ -45,8 +45,14 @@ struct RecordSpec {
   ImageOptions image;  // rescale and offset are those of all inputs
   Dims shape;
 };
-// x, y, classes, missing, text, shape and the keys of images.
-RecordSpec read_record_spec(spec::Reader& reader);
+
+// Files of such records, and what is made of them.
+struct RecordFiles {
+  std::vector<std::string> paths;
+  RecordSpec records;
+};
+// The keys path, x, y, classes, missing, text, shape and those of images.
+RecordFiles read_record_files(spec::Reader& reader, const std::string& base_dir);
 
 class RecordTable {
  public:

@@ -58,7 +58,7 @@ class TextSource : public Source {
 
  private:
   OpenedSource open_folder(const OpenOptions& options) const {
-    const ClassFolder folder = list_class_folder(spec_.paths[0], kSuffixes, "texts", spec_.folder_labels, spec_.classes, options);
+    const ClassFolder folder = list_class_folder({spec_.paths[0], spec_.folder_labels, spec_.classes}, kSuffixes, "texts", options);
     RecordSpec records = spec_.records;
     if (!folder.classes.empty()) records.fields.push_back({"y", true, {"y"}});
     records.classes.names = folder.classes;

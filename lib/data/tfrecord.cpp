@@ -95,14 +95,9 @@ RecordValue value_of(const dltool::data::Feature& feature, const std::string& ke
   return value;
 }
 
-struct TfRecordSpec {
-  std::vector<std::string> paths;
-  RecordSpec records;
-};
-
 class TfRecordSource : public Source {
  public:
-  explicit TfRecordSource(TfRecordSpec spec) : spec_(std::move(spec)) {}
+  explicit TfRecordSource(RecordFiles spec) : spec_(std::move(spec)) {}
 
   OpenedSource open(const OpenOptions& options) const override {
     const std::vector<std::string> paths = expand_paths(spec_.paths);
@@ -143,14 +138,11 @@ class TfRecordSource : public Source {
                                 names.empty() ? std::string("none at all") : fmt::format("{}", fmt::join(names, ", "))));
   }
 
-  TfRecordSpec spec_;
+  RecordFiles spec_;
 };
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
-  TfRecordSpec spec;
-  spec.paths = read_paths(reader, "path", base_dir);
-  spec.records = read_record_spec(reader);
-  return std::make_shared<TfRecordSource>(std::move(spec));
+  return std::make_shared<TfRecordSource>(read_record_files(reader, base_dir));
 }
 
 }  // namespace
