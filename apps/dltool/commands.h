@@ -87,7 +87,8 @@ struct ConvertOptions {
   std::string out_dir;  // "" = beside the source
   std::string glob;     // in place of SRC
   int64_t jobs = 1;
-  int64_t opset = 17, keras_version = 3;
+  int64_t opset = 0;  // the usual one of the model
+  int64_t keras_version = 3;
   std::string layout;                                             // keep, nchw, nhwc; "" = keep
   std::vector<std::pair<std::string, std::string>> input_shapes;  // input name ("" = the only one), sizes
   std::vector<std::string> dynamic;

@@ -32,7 +32,6 @@ void conversion_options(Command& command, ConvertOptions* o) {
       .repeated = true;
   command.option("--from", "FORMAT", o->from, "format of the source (default: as recognised)").with_choices(readable_formats());
   command.option("--out-dir", "DIR", o->out_dir, "folder of the results of --to (default: beside the source)").with_directories();
-  o->opset = 0;  // the usual one of the model
   command.option(
       "--opset", "N", 13, 21, [o](int64_t n) { o->opset = n; }, "ONNX operator set to write (default: 17, or that of a newer ONNX file)");
   command.option(
