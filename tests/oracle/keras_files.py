@@ -120,7 +120,7 @@ class Judge:
         inputs = self.inputs_of(K, model, cases, name)
         expected = self.call(model, inputs)
         weights = model.get_weights()
-        for suffix in (".keras", ".h5"):
+        for suffix in (".keras",) if cases and cases[0][1]["layer"] in keras_cases.NO_H5 else (".keras", ".h5"):
             path = self.folder / (name + suffix)
             model.save(str(path))
             found = self.predict(name, f"predict {suffix}", path, len(expected))
@@ -240,7 +240,9 @@ def run_part(judge, kind, K):
         hard = [keras_cases.has_hard_sigmoid(c) for _, c in cases]
         groups = [(g, True, True) for g in in_groups([c for c, b, h in zip(cases, in_both, hard) if b and not h])]
         groups += [(g, old, not old) for g in in_groups([c for c, b, h in zip(cases, in_both, hard) if b and h])]
-        groups += [(g, False, True) for g in in_groups([c for c, b in zip(cases, in_both) if not b and not old])]
+        rest = [c for c, b in zip(cases, in_both) if not b and not old]
+        for no_h5 in (False, True):
+            groups += [(g, False, True) for g in in_groups([c for c in rest if (c[1]["layer"] in keras_cases.NO_H5) == no_h5])]
         for group, keras2, keras3 in groups:
             name = f"{framework}-{group[0][0]}-{group[0][1]['layer']}"
             K.backend.clear_session()

@@ -339,6 +339,46 @@ def shape_cases():
     yield chain("lambda", [3, 4], {"Lambda": {"expression": "x * sigmoid(1.702 * x)"}})
 
 
+def preprocessing_cases():
+    for name in ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"):
+        yield chain(f"resizing-{name}", [5, 7, 2], {"Resizing": {"height": 8, "width": 3, "interpolation": name}})
+        yield chain(f"resizing-antialias-{name}", [9, 8, 2], {"Resizing": {"height": 4, "width": 5, "interpolation": name, "antialias": True}})
+    yield chain("resizing-crop", [6, 9, 2], {"Resizing": {"height": 4, "width": 3, "crop_to_aspect_ratio": True}}, {"Conv2D": {"filters": 2, "kernel_size": 2}})
+    yield chain("resizing-pad", [6, 9, 2], {"Resizing": {"height": 7, "width": 5, "pad_to_aspect_ratio": True, "fill_value": 0.4}})
+    yield chain("resizing-channels-first", [2, 6, 9], {"Resizing": {"height": 7, "width": 5, "data_format": "channels_first"}})
+    yield chain("resizing-conv", [6, 7, 2], {"Conv2D": {"filters": 3, "kernel_size": 2}}, {"Resizing": {"height": 9, "width": 4, "interpolation": "bicubic"}},
+                {"Conv2D": {"filters": 2, "kernel_size": 3}})
+    yield Case("resizing-integers", {"x": {"shape": [5, 4, 3], "dtype": "int32"}}, [{"Resizing": {"height": 3, "width": 7}}], draw={"x": tokens(256)})
+    yield chain("center-crop", [6, 7, 2], {"CenterCrop": {"height": 3, "width": 4}})
+    yield chain("center-crop-enlarged", [3, 7, 2], {"CenterCrop": {"height": 5, "width": 4}})
+    yield chain("augmentations", [6, 5, 3], {"RandomFlip": {}}, {"RandomCrop": {"height": 2, "width": 2}},
+                {"RandomTranslation": {"height_factor": 0.1, "width_factor": 0.2}}, {"RandomRotation": {"factor": 0.1}}, {"RandomZoom": {"height_factor": 0.1}},
+                {"RandomShear": {}}, {"RandomPerspective": {}}, {"RandomContrast": {"factor": 0.1}}, {"RandomBrightness": {"factor": 0.1}},
+                {"RandomSaturation": {"factor": 0.1}}, {"RandomHue": {"factor": 0.1}}, {"RandomColorJitter": {}}, {"RandomColorDegeneration": {"factor": 0.1}},
+                {"RandomGrayscale": {}}, {"RandomInvert": {}}, {"RandomPosterization": {"factor": 3}}, {"RandomSharpness": {"factor": 0.1}},
+                {"RandomGaussianBlur": {}}, {"RandomErasing": {}}, {"Solarization": {}}, {"MixUp": {}}, {"CutMix": {}}, {"Conv2D": {"filters": 2, "kernel_size": 2}})
+    yield chain("auto-contrast", [6, 5, 3], {"AutoContrast": {"value_range": [-1, 2]}})
+    for mode in ("one_hot", "multi_hot", "count"):
+        yield Case(f"category-{mode}", {"x": {"shape": [6], "dtype": "int32"}}, [{"CategoryEncoding": {"num_tokens": 5, "output_mode": mode}}],
+                   draw={"x": tokens(7)})
+        yield chain(f"discretization-{mode}", [6], {"Discretization": {"bin_boundaries": [-0.5, 0, 0.1, 0.7, 1.1], "output_mode": mode}})
+        yield Case(f"lookup-{mode}", {"x": {"shape": [6], "dtype": "int64"}}, [
+            {"IntegerLookup": {"vocabulary": [8, 2, 5, 4], "num_oov_indices": 2, "mask_token": 0, "output_mode": mode}}], draw={"x": tokens(9)})
+    yield Case("category-weights", {"x": {"shape": [6], "dtype": "int32"}, "w": [6]}, [
+        {"CategoryEncoding": {"num_tokens": 5, "output_mode": "count", "inputs": ["x", "w"]}}], draw={"x": tokens(5)})
+    yield chain("discretization", [4, 6], {"Discretization": {"bin_boundaries": [-0.5, 0, 0.7]}})
+    lookups = {"int": {}, "mask": {"mask_token": 3}, "oov": {"num_oov_indices": 3}, "none": {"num_oov_indices": 0}, "invert": {"invert": True},
+               "tf-idf": {"output_mode": "tf_idf", "idf_weights": [0.5, 0.2, 1.5, 0.7, 0.1]}}
+    for name, config in lookups.items():
+        yield Case(f"lookup-{name}", {"x": {"shape": [6], "dtype": "int64"}}, [{"IntegerLookup": {"vocabulary": [8, 2, 5, 4, 17], **config}}],
+                   draw={"x": tokens(20)})
+    yield chain("mel", [200], {"MelSpectrogram": {"fft_length": 64, "sequence_stride": 20, "num_mel_bins": 10}})
+    yield chain("mel-open", [2, None], {"MelSpectrogram": {"fft_length": 8, "sequence_length": 7, "sequence_stride": 2, "num_mel_bins": 3, "power_to_db": False,
+                                                          "mag_exp": 1.0, "window": "hamming"}})
+    for mode in ("log", "psd", "angle", "stft", "real"):
+        yield chain(f"stft-{mode}", [40, 2], {"STFTSpectrogram": {"mode": mode, "frame_length": 8, "padding": "same"}})
+
+
 def model_cases():
     yield Case("shared", {"a": [5], "b": [5]}, [
         {"Dense": {"name": "tower", "units": 4, "inputs": "a"}}, {"call": {"name": "again", "layer": "tower", "inputs": "b"}},
@@ -394,5 +434,5 @@ def model_cases():
 
 def cases():
     for family in (activation_cases, dense_cases, convolution_cases, pooling_cases, normalisation_cases, recurrent_cases, attention_cases,
-                   merge_cases, shape_cases, model_cases):
+                   merge_cases, shape_cases, preprocessing_cases, model_cases):
         yield from family()

@@ -18,6 +18,12 @@ using spec::Node;
 
 bool is_model_class(std::string_view name) { return name == "Sequential" || name == "Functional" || name == "Model"; }
 
+// Image layers, for which Keras writes down what is the default of their call; it does not act on it.
+bool trains_by_default(std::string_view name) {
+  static constexpr std::string_view kOthers[] = {"Resizing", "CenterCrop", "Solarization", "AutoContrast", "MixUp", "CutMix"};
+  return name.starts_with("Random") || std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers);
+}
+
 std::string text_of(const Node* node) { return node && node->is_string() ? node->as_string() : std::string(); }
 
 // One entry of `layers`.
@@ -260,7 +266,7 @@ class Reader {
     }
     for (const std::string& argument : call.problems)
       report(describe(entry), fmt::format("is called with '{}', which is not supported", argument));
-    if (call.training == "true")
+    if (call.training == "true" && !trains_by_default(entry.class_name))
       report(describe(entry), "is called with training=True, so that it acts in inference as in training; that is not supported");
     if (!emitted_.insert(entry.path).second) {
       const std::string call_name = unique_name(name + "_call");
@@ -269,6 +275,8 @@ class Reader {
       return call_name;
     }
     if (refuse_code(entry)) return add_placeholder(entry, name, refs);
+    if (version_ == KerasVersion::k2 && entry.class_name == "RandomCrop")
+      report(describe(entry), "is a layer of Keras 2 that resizes at inference, which that of Keras 3 does not; replace it by CenterCrop");
     Node config = import_layer_config(entry.class_name, entry.config->is_map() ? *entry.config : Node::map({}), version_);
     if (call.causal) config.set("use_causal_mask", Node::boolean(true));
     if (call.scores) config.set("return_attention_scores", Node::boolean(true));

@@ -74,11 +74,48 @@ constexpr MissingKey kMissing[] = {
 // Arguments of the call in Keras; keys of the layer here.
 constexpr std::string_view kCallKeys[] = {"use_causal_mask", "return_attention_scores"};
 
-// Classes that Keras 2 does not have.
-constexpr std::string_view kOnlyKeras3[] = {"CustomScaleLayer",         "StochasticDepth",          "LayerScale",
-                                            "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
-                                            "AdaptiveMaxPooling1D",     "AdaptiveMaxPooling2D",     "AdaptiveMaxPooling3D",
-                                            "GroupQueryAttention",      "RMSNormalization"};
+// Classes that Keras 2 does not have, or with other keys and numbers.
+constexpr std::string_view kOnlyKeras3[] = {"CustomScaleLayer",
+                                            "StochasticDepth",
+                                            "LayerScale",
+                                            "AdaptiveAveragePooling1D",
+                                            "AdaptiveAveragePooling2D",
+                                            "AdaptiveAveragePooling3D",
+                                            "AdaptiveMaxPooling1D",
+                                            "AdaptiveMaxPooling2D",
+                                            "AdaptiveMaxPooling3D",
+                                            "GroupQueryAttention",
+                                            "RMSNormalization",
+                                            "Resizing",
+                                            "CenterCrop",
+                                            "RandomFlip",
+                                            "RandomCrop",
+                                            "RandomTranslation",
+                                            "RandomRotation",
+                                            "RandomZoom",
+                                            "RandomShear",
+                                            "RandomPerspective",
+                                            "RandomContrast",
+                                            "RandomBrightness",
+                                            "RandomSaturation",
+                                            "RandomHue",
+                                            "RandomColorJitter",
+                                            "RandomColorDegeneration",
+                                            "RandomGrayscale",
+                                            "RandomInvert",
+                                            "RandomPosterization",
+                                            "RandomSharpness",
+                                            "RandomGaussianBlur",
+                                            "RandomErasing",
+                                            "Solarization",
+                                            "AutoContrast",
+                                            "MixUp",
+                                            "CutMix",
+                                            "MelSpectrogram",
+                                            "STFTSpectrogram",
+                                            "CategoryEncoding",
+                                            "Discretization",
+                                            "IntegerLookup"};
 
 // Activations that one version alone has, by our names.
 constexpr std::string_view kOnlyKeras3Activations[] = {"celu",        "glu",         "hard_silu",   "hard_swish",
@@ -240,7 +277,7 @@ void export_special_keys(const Layer& layer, KerasVersion version, Node& config)
     if (layer.config.node("axis").is_list() && layer.config.node("axis").items().empty()) config.set("axis", Node());
   }
   // Its constructor takes no more in Keras 3.
-  if (version == KerasVersion::k3 && name.starts_with("SpatialDropout"))
+  if (version == KerasVersion::k3 && (name.starts_with("SpatialDropout") || name == "Discretization"))
     std::erase_if(config.entries(), [](const auto& entry) { return entry.first == "trainable"; });
   if (version == KerasVersion::k3) return;
   if (name == "LeakyReLU") {
@@ -306,7 +343,8 @@ spec::Node export_layer_config(const Layer& layer, KerasVersion version) { retur
 std::string why_not_keras(const Layer& layer, KerasVersion version) {
   const std::string_view name = layer.def->class_name;
   if (name == "Graph") return "holds operators, which Keras has no layers for; write ONNX";
-  if (version == KerasVersion::k2 && contains(kOnlyKeras3, name)) return "is not known to Keras 2; write --keras-version 3";
+  if (version == KerasVersion::k2 && contains(kOnlyKeras3, name))
+    return "is not known to Keras 2, or is another layer there; write --keras-version 3";
   if (version == KerasVersion::k2 && name == "Conv3DTranspose" && layer.config.integers("dilation_rate") != std::vector<int64_t>{1, 1, 1})
     return "'dilation_rate' is not known to Keras 2; write --keras-version 3";
   for (const ConfigKey& key : layer.def->keys)

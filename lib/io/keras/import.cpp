@@ -73,9 +73,11 @@ void take(Hdf5File& file, const std::string& path, const KerasWeight& weight, Sa
   saved.weights[weight.name] = file.read(path, weight.dtype);
 }
 
-// Arrays that Keras keeps but that do not change a number here: the state of random generators, the count of Normalization.adapt.
+// Arrays that Keras keeps but that do not change a number here: the state of random generators, the count of Normalization.adapt, what
+// IntegerLookup makes of its idf_weights.
 bool is_dispensable(const std::string& path, const KerasLayerEntry* layer, const Hdf5Dataset& dataset) {
   if (path.find("seed_generator/") != std::string::npos) return true;
+  if (layer && layer->class_name == "IntegerLookup" && path.ends_with("/vars/idf_weights")) return true;
   return layer && layer->class_name == "Normalization" && dataset.dims.empty();
 }
 

@@ -103,6 +103,8 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
       flatten_numbers(*value, numbers);
       *value = Node::list(std::move(numbers));
     }
+  } else if (version == KerasVersion::k2 && name.starts_with("Random")) {
+    drop({"rng_type"});
   } else if (name == "Bidirectional" || name == "TimeDistributed") {
     for (const char* key : {"layer", "backward_layer"})
       if (Node* child = config.find(key); child && child->is_map()) *child = import_child(*child, version, name == "Bidirectional");

@@ -1,6 +1,9 @@
 // The format .keras: a zip file with metadata.json, config.json and model.weights.h5.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/error.h"
 #include "io/format.h"
 #include "io/keras/archive.h"
@@ -8,6 +11,7 @@
 #include "io/keras/export.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
+#include "io/keras/layer_config.h"
 #include "io/keras/training.h"
 
 namespace dl {
@@ -22,9 +26,45 @@ bool probe(const std::string& path, std::string_view head) {
          (head.substr(30).starts_with(kConfig) || head.substr(30).starts_with(kMetadata));
 }
 
+spec::Node read_vocabulary(const KerasArchive& archive, const std::string& path, const std::string& member) {
+  std::vector<spec::Node> tokens;
+  const std::string text = archive.read_text(member);
+  for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    int64_t token = 0;
+    const auto [rest, problem] = std::from_chars(text.data() + begin, text.data() + end, token);
+    if (problem != std::errc() || rest != text.data() + end)
+      throw FileError(fmt::format("{}: {}: line {} is not an integer", path, member, line));
+    tokens.push_back(spec::Node::integer(token));
+    begin = end + 1;
+  }
+  return spec::Node::list(std::move(tokens));
+}
+
+// A vocabulary that was learnt from data stands in a member of its own; here it is put where one that was given stands.
+void take_vocabularies(spec::Node& model, const std::string& folder, const KerasArchive& archive, const std::string& path) {
+  spec::Node *config = model.find("config"), *layers = config ? config->find("layers") : nullptr;
+  if (!layers || !layers->is_list()) return;
+  std::map<std::string, int> counts;
+  for (spec::Node& layer : layers->items()) {
+    const spec::Node* name = layer.find("class_name");
+    if (!name || !name->is_string()) continue;
+    const std::string group = weight_group_name(name->as_string());
+    const int number = counts[group]++;
+    const std::string here = fmt::format("{}/layers/{}{}", folder, group, number == 0 ? "" : fmt::format("_{}", number));
+    spec::Node* inner = layer.find("config");
+    if (name->as_string() == "IntegerLookup" && inner && inner->is_map()) {
+      const spec::Node* given = inner->find("vocabulary");
+      const std::string member = here + "/vocabulary.txt";
+      if ((!given || given->is_null()) && archive.has(member)) inner->set("vocabulary", read_vocabulary(archive, path, member));
+    }
+    take_vocabularies(layer, here, archive, path);
+  }
+}
+
 SavedModel read(const std::string& path, const ReadOptions&) {
   KerasArchive archive(path);
-  const spec::Node config = parse_json(archive.read_text(kConfig), fmt::format("{}: {}", path, kConfig));
+  spec::Node config = parse_json(archive.read_text(kConfig), fmt::format("{}: {}", path, kConfig));
   std::string version = "3";
   std::map<std::string, std::string> facts;
   if (archive.has(kMetadata)) {
@@ -34,6 +74,7 @@ SavedModel read(const std::string& path, const ReadOptions&) {
         if (value.is_string()) facts[key] = value.as_string();
     if (facts.contains("keras_version")) version = facts["keras_version"];
   }
+  take_vocabularies(config, "assets", archive, path);
   KerasImport import = import_keras_config(config, path, keras_version_of(version));
   if (!archive.has(kWeights)) {
     const char* why = archive.has("model.weights.npz")
@@ -51,7 +92,12 @@ SavedModel read(const std::string& path, const ReadOptions&) {
 }
 
 std::vector<std::string> unsupported(const SavedModel& saved, const WriteOptions&) {
-  return write_keras_config(saved, KerasVersion::k3).problems;
+  std::vector<std::string> problems = write_keras_config(saved, KerasVersion::k3).problems;
+  for (const auto& layer : saved.model.layers)
+    if (std::string_view(layer->def->class_name) == "IntegerLookup" && layer->config.text("output_mode") == "tf_idf")
+      problems.push_back(
+          fmt::format("layer '{}' (IntegerLookup): keeps the weights of 'tf_idf' in an array that is not written; write .h5", layer->name));
+  return problems;
 }
 
 void write(const SavedModel& saved, const std::string& path, const WriteOptions& options) {

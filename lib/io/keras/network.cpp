@@ -293,6 +293,9 @@ class Maker {
     } else if (name == "Softmax" && refs.size() > 1) {
       made.arguments = {refs[0]};
       made.keywords.emplace_back("mask", refs[1]);
+    } else if (name == "CategoryEncoding" && refs.size() > 1) {
+      made.arguments = {refs[0]};
+      made.keywords.emplace_back("count_weights", refs[1]);
     } else {
       made.arguments = refs;
     }

@@ -72,8 +72,8 @@ void read_keyword(const std::string& name, const Node& value, FindTensor find, K
   } else if (is_default(value)) {
     return;
   } else if (pure && !tensors.empty()) {
-    static constexpr std::string_view kOrder[] = {"inputs", "sequences",      "sequence",      "query", "value",
-                                                  "key",    "attention_mask", "initial_state", "states"};
+    static constexpr std::string_view kOrder[] = {"inputs", "sequences",      "sequence",      "query",  "value",
+                                                  "key",    "attention_mask", "initial_state", "states", "count_weights"};
     const auto found = std::find(std::begin(kOrder), std::end(kOrder), name);
     if (found == std::end(kOrder)) return call.problems.push_back(name);
     call.has_state |= name == "initial_state";

@@ -3,6 +3,8 @@
 layer, config: class and arguments, an inner layer being (class, arguments). shapes: of the inputs, without the batch.
 masked: inputs that pass through Masking, with some steps set to 0. integers: the inputs are integers below that. call: arguments
 of the call, which are keys of the layer in YAML. before: a layer between input and layer. backend: which Keras backend judges.
+forward: no gradients, where TensorFlow's are not those of the function, or it has none. training: layers that draw numbers are given
+a range of one number.
 """
 
 
@@ -228,4 +230,142 @@ CONV_LSTM = [
     case("Bidirectional", {"layer": ("ConvLSTM1D", {"filters": 2, "kernel_size": 2, "padding": "same", "return_sequences": True, "name": "c"})}, (3, 4, 2)),
 ]
 
-CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT + CONV_LSTM
+IMAGES = [
+    case("Resizing", {"height": 8, "width": 3}, (5, 7, 2)),
+    case("Resizing", {"height": 3, "width": 11, "interpolation": "nearest"}, (5, 7, 2)),
+    case("Resizing", {"height": 7, "width": 4, "interpolation": "bicubic"}, (4, 9, 2)),
+    case("Resizing", {"height": 4, "width": 9, "interpolation": "lanczos3"}, (9, 5, 1)),
+    case("Resizing", {"height": 10, "width": 3, "interpolation": "lanczos5"}, (6, 8, 2)),
+    case("Resizing", {"height": 3, "width": 4, "antialias": True}, (8, 5, 2)),
+    case("Resizing", {"height": 3, "width": 8, "antialias": True, "interpolation": "bicubic"}, (10, 5, 1)),
+    case("Resizing", {"height": 2, "width": 5, "antialias": True, "interpolation": "lanczos3"}, (7, 11, 1)),
+    case("Resizing", {"height": 1, "width": 1, "interpolation": "bicubic"}, (4, 1, 2)),
+    case("Resizing", {"height": 4, "width": 6, "crop_to_aspect_ratio": True}, (7, 5, 2)),
+    case("Resizing", {"height": 5, "width": 2, "crop_to_aspect_ratio": True, "interpolation": "nearest"}, (4, 9, 1)),
+    case("Resizing", {"height": 4, "width": 6, "pad_to_aspect_ratio": True, "fill_value": 0.3}, (6, 4, 2)),
+    case("Resizing", {"height": 5, "width": 3, "pad_to_aspect_ratio": True, "interpolation": "bicubic", "antialias": True}, (4, 9, 2)),
+    case("Resizing", {"height": 3, "width": 6, "interpolation": "bicubic", **FIRST}, (2, 5, 4)),
+    case("Resizing", {"height": 3, "width": 5, "crop_to_aspect_ratio": True, **FIRST}, (2, 4, 9)),
+    case("Resizing", {"height": 3, "width": 5}, (4, 3, 2), integers=200),
+    case("Resizing", {"height": 3, "width": 5, "interpolation": "nearest"}, (4, 3, 2), integers=200),
+    case("Resizing", {"height": 8, "width": 3, "antialias": True}, (11, 4, 2), integers=256),
+    case("CenterCrop", {"height": 3, "width": 2}, (6, 5, 2)),
+    case("CenterCrop", {"height": 4, "width": 7}, (5, 5, 2)),
+    case("CenterCrop", {"height": 2, "width": 3, **FIRST}, (2, 5, 4)),
+    case("CenterCrop", {"height": 3, "width": 3}, (3, 4, 2), integers=9),
+]
+
+UNIT = {"value_range": [0, 1]}
+WIDE = {"value_range": [-1, 1]}
+CHANGES = {"height_factor": [0.3, 0.3], "width_factor": [-0.45, -0.45]}
+TURN = {"factor": [0.13, 0.13]}
+AUGMENTATIONS = [
+    case("RandomTranslation", {**CHANGES}, (5, 6, 2)),
+    case("RandomTranslation", {**CHANGES, "fill_mode": "wrap"}, (5, 6, 2)),
+    case("RandomTranslation", {**CHANGES, "fill_mode": "constant", "fill_value": 0.7}, (5, 6, 2)),
+    case("RandomTranslation", {**CHANGES, "fill_mode": "nearest", "interpolation": "nearest"}, (5, 6, 2)),
+    case("RandomTranslation", {"height_factor": [-1, -1], "width_factor": [0.9, 0.9], **FIRST}, (1, 4, 3)),
+    case("RandomRotation", {**TURN}, (5, 7, 2)),
+    case("RandomRotation", {**TURN, "fill_mode": "wrap"}, (4, 3, 1)),
+    case("RandomRotation", {"factor": [-0.3, -0.3], "fill_mode": "constant", "fill_value": -2.5}, (6, 5, 2)),
+    case("RandomRotation", {"factor": [0.4, 0.4], "fill_mode": "nearest", **FIRST}, (2, 5, 4)),
+    case("RandomRotation", {**TURN, "interpolation": "nearest", "fill_mode": "constant"}, (6, 5, 2)),
+    case("RandomZoom", {"height_factor": [0.4, 0.4], "width_factor": [-0.3, -0.3]}, (6, 5, 2)),
+    case("RandomZoom", {"height_factor": [0.9, 0.9], "fill_mode": "wrap"}, (4, 7, 2)),
+    case("RandomZoom", {"height_factor": [0.5, 0.5], "fill_mode": "constant", "fill_value": 1.5, "interpolation": "nearest", **FIRST}, (2, 4, 6)),
+    case("RandomShear", {"x_factor": 0.0}, (4, 5, 2)),
+    case("RandomPerspective", {"factor": [1, 1], "scale": 0.0}, (4, 5, 2)),
+    case("RandomCrop", {"height": 6, "width": 4}, (5, 7, 2)),
+    case("RandomCrop", {"height": 3, "width": 9}, (5, 7, 2)),
+    case("RandomSaturation", {"factor": [0.3, 0.3], **UNIT}, (3, 4, 3)),
+    case("RandomSaturation", {"factor": [0.8, 0.8], **UNIT, **FIRST}, (3, 4, 2)),
+    case("RandomHue", {"factor": [1, 1], **WIDE}, (3, 4, 3)),
+    case("RandomHue", {"factor": [0, 0], **WIDE, **FIRST}, (3, 3, 4)),
+    case("RandomHue", {"factor": [1, 1], **UNIT}, (5, 4, 3)),
+    case("RandomColorJitter", {"brightness_factor": [0.1, 0.1], "saturation_factor": [0.4, 0.4], "hue_factor": [1, 1], **WIDE}, (4, 5, 3)),
+    case("RandomGrayscale", {"factor": 1.0}, (4, 5, 3)),
+    case("RandomGrayscale", {"factor": 1.0, **FIRST}, (3, 4, 5)),
+    case("RandomGrayscale", {"factor": 0.0}, (4, 5, 3)),
+    case("RandomInvert", {"factor": [1, 1], **WIDE}, (4, 5, 3)),
+    case("RandomPosterization", {"factor": [3, 3], **WIDE}, (4, 5, 3)),
+    case("RandomPosterization", {"factor": [1, 1], "value_range": [-1, 2]}, (4, 5, 2)),
+    case("RandomPosterization", {"factor": [8, 8], **WIDE, **FIRST}, (2, 4, 5)),
+    case("Solarization", {**WIDE}, (4, 5, 3)),
+    case("Solarization", {"threshold_factor": [0, 0], "value_range": [-1.5, 1]}, (4, 5, 2)),
+    case("RandomErasing", {"factor": [1, 1], "scale": [1, 1], "fill_value": 0.6, **UNIT}, (4, 5, 3)),
+    case("RandomErasing", {"factor": [1, 1], "scale": [1, 1], "fill_value": [0.2, 0.4, 7.0], **UNIT}, (4, 5, 3)),
+    case("RandomErasing", {"factor": [0, 0]}, (4, 5, 3)),
+    case("AutoContrast", {**WIDE}, (4, 5, 3)),
+    case("AutoContrast", {"value_range": [-2, 3], **FIRST}, (3, 4, 5)),
+    case("MixUp", {}, (4, 5, 3), batch=1),
+    case("CutMix", {}, (4, 5, 3), batch=1),
+]
+AUGMENTATIONS = [{**c, "training": True, "forward": True} for c in AUGMENTATIONS]
+AUGMENTATIONS += [case(*c[:2], *c[2:], training=True) for c in [
+    ("RandomContrast", {"factor": [-0.4, 0.4], **WIDE}, (3, 4, 2)),
+    ("RandomContrast", {"factor": [-0.2, 0.2], "value_range": [-0.5, 0.6], **FIRST}, (2, 4, 5)),
+    ("RandomBrightness", {"factor": [0.3, 0.3], **WIDE}, (3, 4, 2)),
+    ("RandomBrightness", {"factor": [-0.2, -0.2], "value_range": [1, 0]}, (3, 4, 1)),
+    ("RandomColorDegeneration", {"factor": [0.3, 0.3], **WIDE}, (3, 4, 3)),
+    ("RandomColorDegeneration", {"factor": [0.9, 0.9], **UNIT, **FIRST}, (3, 4, 5)),
+    ("RandomSharpness", {"factor": [0.8, 0.8], **WIDE}, (5, 4, 3)),
+    ("RandomSharpness", {"factor": [0.2, 0.2], "value_range": [-9, 9], **FIRST}, (2, 4, 5)),
+    ("RandomGaussianBlur", {"factor": [1, 1], "sigma": [0.7, 0.7], "kernel_size": [3, 5], **WIDE}, (6, 5, 2)),
+    ("RandomGaussianBlur", {"factor": [1, 1], "sigma": 0.0, **UNIT, **FIRST}, (2, 4, 5)),
+]]
+# What they are at inference.
+AUGMENTATIONS += [case(name, config, (3, 4, 3)) for name, config in [
+    ("RandomFlip", {}), ("RandomFlip", {"mode": "horizontal", "seed": 3}), ("RandomFlip", {"mode": "vertical"}), ("RandomCrop", {"height": 2, "width": 3}),
+    ("RandomTranslation", {"height_factor": 0.2, "width_factor": [0.1, 0.3]}), ("RandomRotation", {"factor": 0.2}), ("RandomZoom", {"height_factor": 0.3}),
+    ("RandomShear", {"x_factor": 0.3, "y_factor": [0.1, 0.2]}), ("RandomPerspective", {"factor": 0.4}), ("RandomContrast", {"factor": 0.2}),
+    ("RandomBrightness", {"factor": 0.2}), ("RandomSaturation", {"factor": 0.2}), ("RandomHue", {"factor": 0.2}), ("RandomColorJitter", {"hue_factor": 0.1}),
+    ("RandomGrayscale", {}), ("RandomInvert", {"factor": 0.3}), ("RandomPosterization", {"factor": 4}), ("Solarization", {"addition_factor": 0.3}),
+    ("RandomErasing", {}), ("AutoContrast", {"value_range": [-1, 1]}), ("MixUp", {"alpha": 0.4}), ("CutMix", {"factor": 0.4}),
+    ("RandomColorDegeneration", {"factor": 0.4}), ("RandomSharpness", {"factor": 0.4}), ("RandomGaussianBlur", {"kernel_size": 5})] if name != "AutoContrast"]
+
+CATEGORIES = [
+    case("CategoryEncoding", {"num_tokens": 7}, (4,), integers=7),
+    case("CategoryEncoding", {"num_tokens": 5, "output_mode": "count"}, (6,), integers=7),
+    case("CategoryEncoding", {"num_tokens": 6, "output_mode": "one_hot"}, (3,), integers=6),
+    case("CategoryEncoding", {"num_tokens": 6, "output_mode": "one_hot"}, (1,), integers=6),
+    case("CategoryEncoding", {"num_tokens": 6, "output_mode": "one_hot"}, (2, 3), integers=6),
+    case("CategoryEncoding", {"num_tokens": 4, "output_mode": "multi_hot"}, (3, 2), integers=4),
+    case("CategoryEncoding", {"num_tokens": 4, "output_mode": "count"}, (3, 2), integers=4),
+    case("CategoryEncoding", {"num_tokens": 5, "output_mode": "count"}, (6,), (6,), integers=5),
+    case("Discretization", {"bin_boundaries": [-0.5, 0.0, 0.25]}, (3, 4)),
+    case("Discretization", {"bin_boundaries": [0.0], "output_mode": "one_hot"}, (1,)),
+    case("Discretization", {"bin_boundaries": [-0.6, -0.2, 0.1, 0.2, 0.7], "output_mode": "multi_hot"}, (4,)),
+    case("Discretization", {"bin_boundaries": [-0.6, -0.2, 0.1, 0.2], "output_mode": "count"}, (7,)),
+    case("Discretization", {"bin_boundaries": [2.0, 3.0, 5.0, 5.0, 6.0, 8.0, 9.0]}, (6,), integers=12),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1]}, (5,), integers=9),
+    case("IntegerLookup", {"vocabulary": [8, 2, 5, 4], "num_oov_indices": 3, "mask_token": 0}, (3, 4), integers=9),
+    case("IntegerLookup", {"vocabulary": [0, 6, 5, 4], "mask_token": 2, "oov_token": 1}, (6,), integers=9),
+    case("IntegerLookup", {"vocabulary": [0, -1, 6, 5, 4], "mask_token": 0}, (6,), integers=9),
+    case("IntegerLookup", {"vocabulary": [4, 1, 0, 6, 3, 2, 5], "num_oov_indices": 0}, (4,), integers=7),
+    case("IntegerLookup", {"vocabulary": [30, 70, 10], "invert": True, "oov_token": -5}, (6,), integers=6),
+    case("IntegerLookup", {"vocabulary": [30, 70, 10], "invert": True, "mask_token": 99, "num_oov_indices": 2}, (6,), integers=8),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1], "output_mode": "one_hot"}, (1,), integers=9),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1], "output_mode": "multi_hot", "mask_token": 2, "num_oov_indices": 2}, (5,), integers=9),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1], "output_mode": "count", "max_tokens": 6, "pad_to_max_tokens": True}, (5,), integers=9),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1], "output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 1.5]}, (5,), integers=9),
+]
+
+SPECTRA = [
+    case("MelSpectrogram", {"fft_length": 64, "sequence_stride": 20, "sampling_rate": 8000, "num_mel_bins": 10}, (200,), forward=True),
+    case("MelSpectrogram", {"fft_length": 64, "sequence_length": 50, "sequence_stride": 17, "sampling_rate": 8000, "num_mel_bins": 7, "window": "hamming",
+                            "power_to_db": False, "mag_exp": 1.0, "min_freq": 100.0, "max_freq": 3000}, (2, 150), forward=True),
+    case("MelSpectrogram", {"fft_length": 32, "sequence_length": 31, "sequence_stride": 5, "sampling_rate": 4000, "num_mel_bins": 5, "top_db": 20.0,
+                            "ref_power": -3.0, "min_power": 1e-3, "mag_exp": 1.5}, (90,), forward=True),
+    case("MelSpectrogram", {"fft_length": 16, "sequence_length": 11, "sequence_stride": 4, "num_mel_bins": 4, "window": None, "power_to_db": False}, (50,), forward=True),
+    case("STFTSpectrogram", {"frame_length": 8, "window": None}, (30, 2)),
+    case("STFTSpectrogram", {"mode": "magnitude", "frame_length": 6, "frame_step": 2, "padding": "same", "window": None, "expand_dims": True}, (20, 2)),
+    case("STFTSpectrogram", {"mode": "psd", "frame_length": 5, "fft_length": 8, "window": None}, (21, 1)),
+    case("STFTSpectrogram", {"mode": "real", "frame_length": 4, "window": None}, (13, 2)),
+    case("STFTSpectrogram", {"mode": "imag", "frame_length": 4, "window": None, "expand_dims": True}, (13, 2)),
+    case("STFTSpectrogram", {"mode": "angle", "frame_length": 4, "frame_step": 1, "window": None}, (9, 1)),
+    case("STFTSpectrogram", {"mode": "stft", "frame_length": 4, "window": None, "scaling": None}, (13, 2)),
+]
+
+PREPROCESSING = [{**c, **TF} for c in IMAGES + AUGMENTATIONS + CATEGORIES + SPECTRA]
+
+CASES = CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT + CONV_LSTM + PREPROCESSING

@@ -108,17 +108,22 @@ Prepared prepare(const spec::Node& c, Built& b, const std::vector<size_t>& order
     const Parameter& parameter = b.registry.weights()[index].parameter;
     if (parameter.trainable) wrt.push_back({&b.graph, parameter.value}), ++p.dw;
   }
-  Var loss;
+  const spec::Node* forward = c.find("forward");
+  if (forward && forward->as_bool()) wrt.clear(), p.dx = p.dw = 0;
+  Var loss = scalar(b.graph, DType::kFloat32, 0);
   std::vector<NamedValue> factors;
   std::vector<Tensor> factor_values;
   for (const ModelOutputValue& output : b.result.outputs) {
+    results.push_back(output.value);
     const Dims dims = dims_of(*c.find("y")->items().at(p.outputs).find("shape"));
+    if (!is_float(output.value.dtype())) {
+      ++p.outputs;
+      continue;
+    }
     factor_values.push_back(numbers(201 + static_cast<int64_t>(p.outputs++), dims));
     const Var factor = input(b.graph, "factor" + std::to_string(p.outputs), output.value.type());
     factors.push_back({"factor" + std::to_string(p.outputs), factor.value});
-    const Var term = reduce_sum(output.value * factor);
-    loss = loss.valid() ? loss + term : term;
-    results.push_back(output.value);
+    loss = loss + reduce_sum(output.value * factor);
   }
   for (Var d : gradient(loss, wrt)) results.push_back(d);
   p.state = b.result.updates.size();

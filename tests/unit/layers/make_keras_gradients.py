@@ -105,6 +105,8 @@ def build(case):
         y = layer(*values, **case["call"])
     elif listed or len(values) == 1:
         y = layer(values if listed else values[0], **case["call"])
+    elif case["layer"] == "CategoryEncoding":
+        y = layer(values[0], count_weights=values[1])
     elif case["layer"] == "Softmax":
         y = layer(values[0], mask=keras.ops.greater(values[1], 0.5))
     elif case["layer"].endswith("Cell"):
@@ -115,7 +117,7 @@ def build(case):
     return keras.Model(sources, keras.tree.flatten(y) if isinstance(y, (list, tuple)) else y), layer
 
 
-def gradients(model, xs, training):
+def gradients(model, xs, training, forward):
     weights = list(model.trainable_weights)
     if BACKEND == "torch":
         import torch
@@ -134,7 +136,9 @@ def gradients(model, xs, training):
         tape.watch(floats)
         ys = model(xs, training=training)
         ys = ys if isinstance(ys, (list, tuple)) else [ys]
-        loss = sum(tf.reduce_sum(y * numbers(201 + k, y.shape)) for k, y in enumerate(ys))
+        loss = sum(tf.reduce_sum(y * numbers(201 + k, y.shape)) if y.dtype.is_floating else tf.zeros(()) for k, y in enumerate(ys))
+    if forward:
+        return [y.numpy() for y in ys], [], []
     grads = tape.gradient(loss, floats + [w.value for w in weights], unconnected_gradients="zero")
     grads = [tf.convert_to_tensor(g).numpy() for g in grads]
     return [y.numpy() for y in ys], grads[:len(floats)], grads[len(floats):]
@@ -160,16 +164,16 @@ def packed(array):
 
 
 def run(case):
-    case = {"masked": [], "integers": 0, "call": {}, "batch": 2, "training": False, "before": None, **case}
+    case = {"masked": [], "integers": 0, "call": {}, "batch": 2, "training": False, "before": None, "forward": False, **case}
     model, layer = build(case)
     for j, weight in enumerate(model.weights):
         weight.assign(make_weight(weight, j))
     before = [w.numpy() for w in layer.non_trainable_weights]
     weights, paths, objects = [list(w.shape) for w in model.weights], [w.path for w in layer.weights], groups(model, layer)
-    ys, dxs, dws = gradients(model, [make_input(case, i) for i in range(len(case["shapes"]))], case["training"])
+    ys, dxs, dws = gradients(model, [make_input(case, i) for i in range(len(case["shapes"]))], case["training"], case["forward"])
     after = [w.numpy() for w in layer.non_trainable_weights]
     moved = case["training"] and any((a != b).any() for a, b in zip(before, after))
-    return {"class": case["layer"], "model": spec_text(case, layer.name, len(ys)), "training": case["training"], "batch": case["batch"],
+    return {"class": case["layer"], "model": spec_text(case, layer.name, len(ys)), "training": case["training"], "forward": case["forward"], "batch": case["batch"],
             "masked": case["masked"], "integers": case["integers"], "weights": weights, "paths": paths, "objects": objects,
             "y": [packed(y) for y in ys], "dx": [packed(d) for d in dxs], "dw": [packed(d) for d in dws],
             "state": [packed(a) for a in after] if moved else []}
