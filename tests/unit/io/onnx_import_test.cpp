@@ -358,5 +358,6 @@ TEST_CASE("onnx: what is no file with a model") {
   CHECK(error("empty.onnx").ends_with("empty.onnx: is empty"));
   CHECK(error("text.onnx").find("text.onnx: ") != std::string::npos);
   CHECK(error("none.onnx").find("cannot be opened: No such file") != std::string::npos);
+  std::filesystem::create_directory(folder / "sub");
   CHECK(error("sub").find("is no regular file") != std::string::npos);
 }
