@@ -11,12 +11,14 @@
 #include <cctype>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/positional_io.h"
 
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
@@ -65,8 +67,9 @@ const Curl& curl() {
   return made;
 }
 
-struct Transfer {
+struct Answer {
   int fd = -1;
+  uint64_t bytes = 0;  // written
   int write_error = 0;
   long status = 0;
   HttpVersion version;
@@ -86,36 +89,30 @@ bool takes_name(std::string_view line, std::string_view name) {
 }
 
 size_t take_header(char* data, size_t, size_t size, void* user) {
-  Transfer& transfer = *static_cast<Transfer*>(user);
+  Answer& answer = *static_cast<Answer*>(user);
   const std::string_view line(data, size);
   if (line.starts_with("HTTP/")) {  // that of another answer before was a redirection
     const size_t space = line.find(' ');
-    transfer.status = space == std::string_view::npos ? 0 : std::strtol(std::string(line.substr(space)).c_str(), nullptr, 10);
-    transfer.version = {};
+    answer.status = space == std::string_view::npos ? 0 : std::strtol(std::string(line.substr(space)).c_str(), nullptr, 10);
+    answer.version = {};
   }
-  if (takes_name(line, "etag")) transfer.version.etag = trimmed(line.substr(5));
-  if (takes_name(line, "last-modified")) transfer.version.last_modified = trimmed(line.substr(14));
+  if (takes_name(line, "etag")) answer.version.etag = trimmed(line.substr(5));
+  if (takes_name(line, "last-modified")) answer.version.last_modified = trimmed(line.substr(14));
   return size;
 }
 
 size_t take_body(char* data, size_t, size_t size, void* user) {
-  Transfer& transfer = *static_cast<Transfer*>(user);
-  if (transfer.status != 200) return size;  // the page that explains an error
-  for (size_t done = 0; done < size;) {
-    const ssize_t n = ::write(transfer.fd, data + done, size - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      transfer.write_error = errno;
-      return 0;
-    }
-    done += static_cast<size_t>(n);
-  }
-  return size;
+  Answer& answer = *static_cast<Answer*>(user);
+  if (answer.status != 200) return size;  // the page that explains an error
+  const Transfer written = write_at(answer.fd, answer.bytes, data, size);
+  answer.bytes += written.bytes;
+  answer.write_error = written.error;
+  return written.error != 0 ? 0 : size;
 }
 
 struct Attempt {
-  Transfer transfer;
-  std::string error;  // empty: the server answered, with transfer.status
+  Answer answer;
+  std::string error;  // empty: the server answered, with answer.status
 };
 
 Attempt attempt(const std::string& url, int fd, const HttpVersion& known) {
@@ -123,7 +120,7 @@ Attempt attempt(const std::string& url, int fd, const HttpVersion& known) {
   const std::unique_ptr<CURL, decltype(c.cleanup)> handle(c.init(), c.cleanup);
   if (!handle) throw EnvError("libcurl: out of memory");
   Attempt result;
-  result.transfer.fd = fd;
+  result.answer.fd = fd;
   std::unique_ptr<curl_slist, decltype(c.free_list)> headers(nullptr, c.free_list);
   const auto add_header = [&](const std::string& line) { headers.reset(c.append(headers.release(), line.c_str())); };
   if (!known.etag.empty())
@@ -146,30 +143,29 @@ Attempt attempt(const std::string& url, int fd, const HttpVersion& known) {
   c.set(h, CURLOPT_USERAGENT, "dltool");
   c.set(h, CURLOPT_ERRORBUFFER, detail);
   c.set(h, CURLOPT_HEADERFUNCTION, take_header);
-  c.set(h, CURLOPT_HEADERDATA, &result.transfer);
+  c.set(h, CURLOPT_HEADERDATA, &result.answer);
   c.set(h, CURLOPT_WRITEFUNCTION, take_body);
-  c.set(h, CURLOPT_WRITEDATA, &result.transfer);
+  c.set(h, CURLOPT_WRITEDATA, &result.answer);
   if (const CURLcode code = c.perform(h); code != CURLE_OK) result.error = detail[0] ? detail : c.message(code);
   return result;
 }
 
 bool is_passing(const Attempt& a) {
-  if (!a.error.empty()) return a.transfer.write_error == 0;
-  return a.transfer.status == 408 || a.transfer.status == 429 || a.transfer.status >= 500;
+  if (!a.error.empty()) return a.answer.write_error == 0;
+  return a.answer.status == 408 || a.answer.status == 429 || a.answer.status >= 500;
 }
 
 class File {
  public:
   explicit File(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) throw EnvError(fmt::format("{}: cannot write: {}", path, std::strerror(errno)));
+    if (fd_ < 0) throw_file_error(path_, "cannot write", errno);
   }
   ~File() { ::close(fd_); }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   int fd() const { return fd_; }
   void clear() {
-    if (::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0)
-      throw EnvError(fmt::format("{}: cannot write: {}", path_, std::strerror(errno)));
+    if (::ftruncate(fd_, 0) != 0) throw_file_error(path_, "cannot write", errno);
   }
 
  private:
@@ -213,10 +209,10 @@ Download download(const std::string& url, const std::string& path, const HttpVer
   for (int left = kTries - 1;; --left) {
     file.clear();
     const Attempt a = attempt(url, file.fd(), known);
-    if (a.error.empty() && a.transfer.status == 304) return {false, known};
-    if (a.error.empty() && a.transfer.status == 200) return {true, a.transfer.version};
-    if (a.transfer.write_error != 0) throw EnvError(fmt::format("{}: cannot write: {}", path, std::strerror(a.transfer.write_error)));
-    const std::string why = a.error.empty() ? fmt::format("the server answers {}", a.transfer.status) : a.error;
+    if (a.error.empty() && a.answer.status == 304) return {false, known};
+    if (a.error.empty() && a.answer.status == 200) return {true, a.answer.version};
+    if (a.answer.write_error != 0) throw_file_error(path, "cannot write", a.answer.write_error);
+    const std::string why = a.error.empty() ? fmt::format("the server answers {}", a.answer.status) : a.error;
     if (left == 0 || !is_passing(a)) throw EnvError(fmt::format("{}: cannot be fetched: {}", shown, why));
     log_warning(fmt::format("{}: {}; trying again", shown, why));
     std::this_thread::sleep_for(std::chrono::seconds(kTries - left));
