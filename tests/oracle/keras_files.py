@@ -15,9 +15,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+import tensorflow  # noqa: E402
 import tf_keras  # noqa: E402
 
 import keras_cases  # noqa: E402
+
+# Operation by operation: a model here is trained for few steps, and making a graph of it takes ten times as long.
+tensorflow.config.run_functions_eagerly(True)
 
 DLTOOL = os.environ["DLTOOL"]
 ATOL, RTOL = 2e-5, 2e-5

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "ckpt/seal.h"
 #include "unit/test_folder.h"
+#include "unit/text.h"
 
 namespace dl {
 namespace {
@@ -57,8 +58,6 @@ std::string read_error(const std::string& path) {
 }
 
 void put(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary) << bytes; }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST_CASE("a checkpoint comes back bit for bit") {
   const TestFolder folder;

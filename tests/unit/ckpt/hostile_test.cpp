@@ -11,6 +11,7 @@
 #include "ckpt/index.h"
 #include "ckpt/seal.h"
 #include "unit/test_folder.h"
+#include "unit/text.h"
 
 namespace dl {
 namespace {
@@ -51,7 +52,6 @@ std::string refusal(const std::function<void(std::vector<IndexEntry>&)>& change,
   return refusal_of(body, index);
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 using Entries = std::vector<IndexEntry>&;
 
 TEST_CASE("unchanged, it reads") {

@@ -7,17 +7,12 @@
 
 #include "data/loader.h"
 #include "helpers.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return true;
-  MESSAGE(text);
-  return false;
-}
 
 std::string csv_rows(int n) {
   std::string text;

@@ -1,5 +1,6 @@
 // JSON lines, TFRecord, text and audio.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <bit>
 #include <cmath>
@@ -10,13 +11,12 @@
 #include "data/tokenizer.h"
 #include "data/wav.h"
 #include "helpers.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 OpenedSource open(const TestFolder& folder, const std::string& name, const std::string& bytes, const std::string& keys) {
   folder.write(name, bytes);

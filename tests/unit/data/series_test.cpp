@@ -8,13 +8,12 @@
 #include "data/stored.h"
 #include "data/timestamp.h"
 #include "helpers.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Hours from `hour` of 2020-01-01 on, and values begin, begin + 1, ...
 std::string hours(int hour, int begin, int count) {

@@ -9,13 +9,12 @@
 
 #include "data/loader.h"
 #include "helpers.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Samples [height, width, channels] whose element e of sample i is 1000 i + e + 1: never 0.
 DatasetPtr images(int64_t n, int64_t height, int64_t width, int64_t channels) {

@@ -9,13 +9,12 @@
 #include "data/npy.h"
 #include "data/spill.h"
 #include "helpers.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string zstd(const std::string& text) {
   std::string out(ZSTD_compressBound(text.size()), '\0');

@@ -36,13 +36,6 @@ SavedModel make_model(const std::string& yaml) {
   return saved;
 }
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 const char* const kNetwork = R"(
 name: net
 inputs:
@@ -73,7 +66,7 @@ void check_round_trip(const std::string& name, int version) {
   REQUIRE(format);
   format->write(saved, folder / name, options);
   format->write(saved, folder / ("again-" + name), options);
-  CHECK(bytes_of(folder / name) == bytes_of(folder / ("again-" + name)));
+  CHECK(read_text(folder / name) == read_text(folder / ("again-" + name)));
   const SavedModel read = read_model(folder / name);
   CHECK(read.warnings.empty());
   REQUIRE(read.weights.size() == saved.weights.size());

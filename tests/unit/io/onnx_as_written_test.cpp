@@ -18,13 +18,13 @@ using namespace dl::test;
 
 namespace {
 
-constexpr int kFloat = 1, kBool = 9;
+constexpr int kFloatType = 1, kBoolType = 9;
 
-SavedModel read(const std::string& bytes) { return read_onnx_bytes(std::as_bytes(std::span(bytes.data(), bytes.size())), {}); }
+SavedModel read_written(const std::string& bytes) { return read_onnx_bytes(std::as_bytes(std::span(bytes.data(), bytes.size())), {}); }
 
 // The nodes that `bytes` comes out with: "LRN(x) Add(LRN, y)".
 std::string written(const std::string& bytes, int opset = 17) {
-  const SavedModel saved = read(bytes);
+  const SavedModel saved = read_written(bytes);
   const Program program = lower_for_opset(*graph_of(saved.model), opset);
   Emitter emitter(program, saved.weights, {opset, false});
   std::vector<std::string> problems;
@@ -36,7 +36,7 @@ std::string written(const std::string& bytes, int opset = 17) {
 }
 
 std::string one_node(const std::string& node_bytes, const std::vector<Size>& shape, int64_t opset, const Strings& initializers = {}) {
-  return model(graph({{node_bytes}, {value("x", kFloat, shape)}, {value("y", kFloat, {})}, initializers}), opset);
+  return model(graph({{node_bytes}, {value("x", kFloatType, shape)}, {value("y", kFloatType, {})}, initializers}), opset);
 }
 
 }  // namespace
@@ -51,8 +51,8 @@ TEST_CASE("ONNX again: operators that the graph computes by others stay what the
 TEST_CASE("ONNX again: equal nodes of the file stay apart, nodes that do nothing are left out") {
   const std::string bytes = model(graph({{node("Abs", {"x"}, {"a"}), node("Abs", {"x"}, {"b"}), node("Identity", {"b"}, {"c"}),
                                           node("Sign", {"x"}, {"unread"}), node("Mul", {"a", "c"}, {"y"})},
-                                         {value("x", kFloat, {2})},
-                                         {value("y", kFloat, {})}}));
+                                         {value("x", kFloatType, {2})},
+                                         {value("y", kFloatType, {})}}));
   CHECK(written(bytes) == "Abs(x) Abs(x) Mul(n_a, n_b)");
 }
 
@@ -62,10 +62,10 @@ TEST_CASE("ONNX again: what computes a shape stays, weights and constants keep t
       model(graph({{node("Shape", {"x"}, {"s"}), node("Gather", {"s", "first"}, {"n"}, attribute("axis", 0)),
                     node("Unsqueeze", {"n", "zero"}, {"u"}), node("Concat", {"u", "rest"}, {"shape"}, attribute("axis", 0)),
                     node("Reshape", {"x", "shape"}, {"r"}), node("Slice", {"r", "zero", "end"}, {"y"})},
-                   {value("x", kFloat, {"batch", 2, 3})},
-                   {value("y", kFloat, {})},
+                   {value("x", kFloatType, {"batch", 2, 3})},
+                   {value("y", kFloatType, {})},
                    {ints("first", {}, {0}), ints("zero", {1}, {0}), ints("rest", {1}, {-1}), ints("end", {1}, {largest})}}));
-  const SavedModel saved = read(bytes);
+  const SavedModel saved = read_written(bytes);
   const Program program = lower_for_opset(*graph_of(saved.model), 17);
   Emitter emitter(program, saved.weights, {17, false});
   std::vector<std::string> problems;
@@ -101,13 +101,15 @@ TEST_CASE("ONNX again: a node without a form in the operator set is written by w
 }
 
 TEST_CASE("ONNX again: branches keep their graphs, with the names of what they read") {
-  const auto branch = [](const std::string& op) { return graph({{node(op, {"x", "w"}, {"inner"})}, {}, {value("inner", kFloat, {2})}}); };
+  const auto branch = [](const std::string& op) {
+    return graph({{node(op, {"x", "w"}, {"inner"})}, {}, {value("inner", kFloatType, {2})}});
+  };
   const std::string bytes = model(
       graph({{node("If", {"c"}, {"y"}, graph_attribute("then_branch", branch("Add")) + graph_attribute("else_branch", branch("Sub")))},
-             {value("c", kBool, {}), value("x", kFloat, {2})},
-             {value("y", kFloat, {})},
+             {value("c", kBoolType, {}), value("x", kFloatType, {2})},
+             {value("y", kFloatType, {})},
              {floats("w", {2}, {1, 2})}}));
-  const SavedModel saved = read(bytes);
+  const SavedModel saved = read_written(bytes);
   const Program program = lower_for_opset(*graph_of(saved.model), 17);
   Emitter emitter(program, saved.weights, {17, false});
   std::vector<std::string> problems;
@@ -121,7 +123,7 @@ TEST_CASE("ONNX again: branches keep their graphs, with the names of what they r
 }
 
 TEST_CASE("ONNX again: what is built of the graph for other uses has no composites") {
-  const SavedModel saved = read(one_node(node("LRN", {"x"}, {"y"}, attribute("size", 3)), {2, 5, 4, 4}, 17));
+  const SavedModel saved = read_written(one_node(node("LRN", {"x"}, {"y"}, attribute("size", 3)), {2, 5, 4, 4}, 17));
   const auto count = [](const Program& program) {
     const std::vector<char> live = live_nodes(program);
     int composites = 0;

@@ -25,13 +25,8 @@ using namespace dl::onnx_export;
 
 namespace {
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // A model of these layers over the input x, with weights that are all different.
-SavedModel model_of(const std::string& shape, const std::string& layers, const std::string& more = "") {
+SavedModel layers_model(const std::string& shape, const std::string& layers, const std::string& more = "") {
   SavedModel saved;
   saved.model_tree = spec::parse_yaml("name: net\ninputs: {x: " + shape + "}\nlayers:\n" + layers + more, "m.yaml");
   spec::Problems problems;
@@ -92,7 +87,7 @@ std::string attr(const OnnxNode& node, const std::string& name) {
   return "";
 }
 
-std::string error_of(const std::function<void()>& action) {
+std::string export_error(const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& e) {
@@ -104,12 +99,12 @@ std::string error_of(const std::function<void()>& action) {
 }  // namespace
 
 TEST_CASE("ONNX: a network of convolutions is channels-first inside, with one transpose at its edge") {
-  const SavedModel model = model_of("[9, 8, 2]",
-                                    "  - Conv2D: {name: c, filters: 3, kernel_size: 3, strides: 2, padding: same, activation: relu}\n"
-                                    "  - BatchNormalization: {name: b}\n"
-                                    "  - MaxPooling2D: {name: p}\n"
-                                    "  - Flatten: {name: f}\n"
-                                    "  - Dense: {name: d, units: 4, activation: softmax}\n");
+  const SavedModel model = layers_model("[9, 8, 2]",
+                                        "  - Conv2D: {name: c, filters: 3, kernel_size: 3, strides: 2, padding: same, activation: relu}\n"
+                                        "  - BatchNormalization: {name: b}\n"
+                                        "  - MaxPooling2D: {name: p}\n"
+                                        "  - Flatten: {name: f}\n"
+                                        "  - Dense: {name: d, units: 4, activation: softmax}\n");
   const Written w(model);
   CHECK(w.types() == "Transpose Conv Relu BatchNormalization MaxPool Transpose Flatten Gemm Softmax");
   CHECK(w.names() == "c/Transpose c/Conv c b p f/Transpose f d/Gemm d");
@@ -131,12 +126,12 @@ TEST_CASE("ONNX: a network of convolutions is channels-first inside, with one tr
 }
 
 TEST_CASE("ONNX: the forms of an operator follow the opset") {
-  const SavedModel gelu = model_of("[5, 4]", "  - Activation: {activation: gelu}\n  - LayerNormalization: {epsilon: 0.01}\n");
+  const SavedModel gelu = layers_model("[5, 4]", "  - Activation: {activation: gelu}\n  - LayerNormalization: {epsilon: 0.01}\n");
   CHECK(Written(gelu, 20).types() == "Gelu LayerNormalization");
   CHECK(Written(gelu, 17).types().find("Gelu") == std::string::npos);
   CHECK(Written(gelu, 17).types().find("LayerNormalization") != std::string::npos);
   CHECK(Written(gelu, 16).types().find("LayerNormalization") == std::string::npos);
-  const SavedModel mean = model_of("[5, 4]", "  - GlobalAveragePooling1D: {}\n");
+  const SavedModel mean = layers_model("[5, 4]", "  - GlobalAveragePooling1D: {}\n");
   CHECK(Written(mean, 17).node("ReduceMean").inputs.size() == 1);
   CHECK(attr(Written(mean, 17).node("ReduceMean"), "axes") == "[1]");
   CHECK(Written(mean, 18).node("ReduceMean").inputs.size() == 2);
@@ -144,47 +139,47 @@ TEST_CASE("ONNX: the forms of an operator follow the opset") {
 }
 
 TEST_CASE("ONNX: compositions become the operator they stand for") {
-  CHECK(Written(model_of("[4]", "  - ReLU: {max_value: 6}\n")).types() == "Clip");
-  CHECK(Written(model_of("[4]", "  - Activation: {activation: relu6}\n")).types() == "Clip");
-  CHECK(Written(model_of("[4]", "  - LeakyReLU: {negative_slope: 0.1}\n")).types() == "LeakyRelu");
-  CHECK(Written(model_of("[4]", "  - Activation: {activation: elu}\n")).types() == "Elu");
-  CHECK(Written(model_of("[4]", "  - Activation: {activation: hard_sigmoid}\n")).types() == "HardSigmoid");
-  CHECK(Written(model_of("[4]", "  - Activation: {activation: softsign}\n")).types() == "Softsign");
-  CHECK(Written(model_of("[4, 5, 2]", "  - UpSampling2D: {size: 3}\n")).types() == "Resize");
-  CHECK(Written(model_of("[4, 2]", "  - GlobalMaxPooling1D: {}\n")).types() == "ReduceMax");
-  CHECK(Written(model_of("[4]", "  - Dropout: {rate: 0.4}\n  - Dense: {units: 2}\n")).types() == "Gemm");
+  CHECK(Written(layers_model("[4]", "  - ReLU: {max_value: 6}\n")).types() == "Clip");
+  CHECK(Written(layers_model("[4]", "  - Activation: {activation: relu6}\n")).types() == "Clip");
+  CHECK(Written(layers_model("[4]", "  - LeakyReLU: {negative_slope: 0.1}\n")).types() == "LeakyRelu");
+  CHECK(Written(layers_model("[4]", "  - Activation: {activation: elu}\n")).types() == "Elu");
+  CHECK(Written(layers_model("[4]", "  - Activation: {activation: hard_sigmoid}\n")).types() == "HardSigmoid");
+  CHECK(Written(layers_model("[4]", "  - Activation: {activation: softsign}\n")).types() == "Softsign");
+  CHECK(Written(layers_model("[4, 5, 2]", "  - UpSampling2D: {size: 3}\n")).types() == "Resize");
+  CHECK(Written(layers_model("[4, 2]", "  - GlobalMaxPooling1D: {}\n")).types() == "ReduceMax");
+  CHECK(Written(layers_model("[4]", "  - Dropout: {rate: 0.4}\n  - Dense: {units: 2}\n")).types() == "Gemm");
 }
 
 TEST_CASE("ONNX: a recurrent layer is one node, also in both directions and under a mask") {
   const std::string lstm = "LSTM: {units: 3, return_sequences: true}";
-  const Written one(model_of("[null, 2]", "  - " + lstm + "\n"));
+  const Written one(layers_model("[null, 2]", "  - " + lstm + "\n"));
   CHECK(one.types() == "Transpose LSTM Transpose Squeeze");
   CHECK(attr(one.node("LSTM"), "activations") == "Sigmoid Tanh Tanh");
   CHECK(one.weight("lstm/lstm_cell/kernel").dims == Dims{1, 12, 2});
   CHECK(one.weight("lstm/lstm_cell/bias").dims == Dims{1, 24});
 
-  const Written both(model_of("[6, 2]", "  - Bidirectional: {layer: {" + lstm + "}}\n"));
+  const Written both(layers_model("[6, 2]", "  - Bidirectional: {layer: {" + lstm + "}}\n"));
   CHECK(both.types() == "Transpose LSTM Transpose Reshape");
   CHECK(attr(both.node("LSTM"), "direction") == "bidirectional");
 
   const Written masked(
-      model_of("{shape: [null], dtype: int32}",
-               "  - Embedding: {input_dim: 9, output_dim: 2, mask_zero: true}\n  - Bidirectional: {layer: {" + lstm + "}}\n"));
+      layers_model("{shape: [null], dtype: int32}",
+                   "  - Embedding: {input_dim: 9, output_dim: 2, mask_zero: true}\n  - Bidirectional: {layer: {" + lstm + "}}\n"));
   CHECK(masked.problems.empty());
   CHECK(std::count_if(masked.graph.nodes.begin(), masked.graph.nodes.end(), [](const OnnxNode& n) { return n.type == "LSTM"; }) == 1);
   CHECK(!masked.node("LSTM").inputs.at(4).empty());  // sequence_lens
 
-  const SavedModel gru = model_of("[6, 2]", "  - GRU: {units: 3, reset_after: true}\n");
+  const SavedModel gru = layers_model("[6, 2]", "  - GRU: {units: 3, reset_after: true}\n");
   CHECK(attr(Written(gru).node("GRU"), "linear_before_reset") == "1");
 }
 
 TEST_CASE("ONNX: names are unique and tell the layer") {
-  const Written w(model_of("[4]",
-                           "  - Dense: {name: tower, units: 4}\n"
-                           "  - call: {name: again, layer: tower, inputs: x}\n"
-                           "  - Add: {name: sum, inputs: [tower, again]}\n"
-                           "  - Identity: {name: same, inputs: x}\n",
-                           "outputs: [sum, same, tower]\n"));
+  const Written w(layers_model("[4]",
+                               "  - Dense: {name: tower, units: 4}\n"
+                               "  - call: {name: again, layer: tower, inputs: x}\n"
+                               "  - Add: {name: sum, inputs: [tower, again]}\n"
+                               "  - Identity: {name: same, inputs: x}\n",
+                               "outputs: [sum, same, tower]\n"));
   std::set<std::string> nodes, values;
   for (const OnnxNode& n : w.graph.nodes) {
     CHECK(nodes.insert(n.name).second);
@@ -199,10 +194,10 @@ TEST_CASE("ONNX: names are unique and tell the layer") {
 }
 
 TEST_CASE("ONNX: everything that has no form is listed at once, with its layer") {
-  const SavedModel model = model_of("[null, 2]",
-                                    "  - LSTM: {name: first, units: 3, activation: gelu, return_sequences: true}\n"
-                                    "  - Dense: {name: fine, units: 2}\n"
-                                    "  - GRU: {name: second, units: 3, activation: exponential}\n");
+  const SavedModel model = layers_model("[null, 2]",
+                                        "  - LSTM: {name: first, units: 3, activation: gelu, return_sequences: true}\n"
+                                        "  - Dense: {name: fine, units: 2}\n"
+                                        "  - GRU: {name: second, units: 3, activation: exponential}\n");
   const std::vector<std::string> problems = unsupported_onnx(model, {});
   REQUIRE(problems.size() == 2);
   for (size_t i = 0; i < 2; ++i) {
@@ -212,34 +207,34 @@ TEST_CASE("ONNX: everything that has no form is listed at once, with its layer")
     CHECK_MESSAGE((first || second), line);
   }
   const TestFolder folder;
-  const std::string message = error_of([&] { write_onnx(model, folder / "m.onnx", {}); });
+  const std::string message = export_error([&] { write_onnx(model, folder / "m.onnx", {}); });
   CHECK(message.find("'first'") != std::string::npos);
   CHECK(message.find("'second'") != std::string::npos);
   CHECK(!std::filesystem::exists(folder / "m.onnx"));
   for (const int opset : {12, 22}) {
     WriteOptions options;
     options.opset = opset;
-    CHECK(error_of([&] { write_onnx(model, folder / "m.onnx", options); }) ==
+    CHECK(export_error([&] { write_onnx(model, folder / "m.onnx", options); }) ==
           fmt::format("ONNX opset {} is not written; use 13 to 21", opset));
   }
 }
 
 TEST_CASE("ONNX: a file is the same each time, keeps metadata and test pairs, and comes back with the weights' bits") {
-  SavedModel model = model_of("[6, 7, 2]",
-                              "  - Conv2D: {name: c, filters: 3, kernel_size: [2, 3], use_bias: false}\n"
-                              "  - BatchNormalization: {name: b}\n"
-                              "  - Flatten: {name: f}\n"
-                              "  - Dense: {name: d, units: 300}\n");
+  SavedModel model = layers_model("[6, 7, 2]",
+                                  "  - Conv2D: {name: c, filters: 3, kernel_size: [2, 3], use_bias: false}\n"
+                                  "  - BatchNormalization: {name: b}\n"
+                                  "  - Flatten: {name: f}\n"
+                                  "  - Dense: {name: d, units: 300}\n");
   model.metadata = {{"author", "somebody"}, {"note", "\xc3\xa9"}};
   model.tests = {{{{"x", Tensor(DType::kFloat32, {1, 6, 7, 2})}}, {{"d", Tensor(DType::kFloat32, {1, 300})}}}};
   const TestFolder folder;
   write_onnx(model, folder / "a.onnx", {});
   write_onnx(model, folder / "b.onnx", {});
-  CHECK(bytes_of(folder / "a.onnx") == bytes_of(folder / "b.onnx"));
+  CHECK(read_text(folder / "a.onnx") == read_text(folder / "b.onnx"));
   const SavedModel read = read_model(folder / "a.onnx");
   CHECK(read.metadata.at("author") == "somebody");
   CHECK(read.metadata.at("note") == "\xc3\xa9");
-  CHECK(bytes_of(folder / "a.onnx").find(kOnnxTestKey) != std::string::npos);
+  CHECK(read_text(folder / "a.onnx").find(kOnnxTestKey) != std::string::npos);
   CHECK(bit_equal(read.weights.at("d/kernel"), model.weights.at("d/kernel")));
   for (const char* name : {"b/gamma", "b/beta", "b/moving_mean", "b/moving_variance", "d/bias"})
     CHECK(bit_equal(read.weights.at(name), model.weights.at(name)));
@@ -250,14 +245,14 @@ TEST_CASE("ONNX: a file is the same each time, keeps metadata and test pairs, an
   write_onnx(model, folder / "e.onnx", options);
   CHECK(std::filesystem::exists(folder / "e.onnx.data"));
   CHECK(std::filesystem::file_size(folder / "e.onnx") < std::filesystem::file_size(folder / "a.onnx"));
-  const std::string data = bytes_of(folder / "e.onnx.data");
+  const std::string data = read_text(folder / "e.onnx.data");
   CHECK(bit_equal(read_model(folder / "e.onnx").weights.at("d/kernel"), model.weights.at("d/kernel")));
   write_onnx(model, folder / "e.onnx", options);
-  CHECK(bytes_of(folder / "e.onnx.data") == data);
+  CHECK(read_text(folder / "e.onnx.data") == data);
 }
 
 TEST_CASE("ONNX: weights of a large file are read apart from its message") {
-  const SavedModel model = model_of("[2100]", "  - Dense: {name: d, units: 2050}\n  - Dense: {name: e, units: 3}\n");
+  const SavedModel model = layers_model("[2100]", "  - Dense: {name: d, units: 2050}\n  - Dense: {name: e, units: 3}\n");
   const TestFolder folder;
   write_onnx(model, folder / "large.onnx", {});
   REQUIRE(std::filesystem::file_size(folder / "large.onnx") > (16 << 20));
@@ -265,9 +260,9 @@ TEST_CASE("ONNX: weights of a large file are read apart from its message") {
   for (const auto& [name, tensor] : model.weights) CHECK_MESSAGE(bit_equal(read.weights.at(name), tensor), name);
   const auto damaged = [&](const std::string& bytes) {
     std::ofstream(folder / "bad.onnx", std::ios::binary) << bytes;
-    return error_of([&] { read_model(folder / "bad.onnx"); });
+    return export_error([&] { read_model(folder / "bad.onnx"); });
   };
-  const std::string bytes = bytes_of(folder / "large.onnx");
+  const std::string bytes = read_text(folder / "large.onnx");
   const std::string place = folder / "bad.onnx";
   CHECK(damaged(bytes.substr(0, bytes.size() - 1)) == place + ": is damaged: it does not hold a whole ONNX model");
   CHECK(damaged(bytes + '\x7f') == place + ": is damaged: it does not hold a whole ONNX model");
@@ -276,7 +271,7 @@ TEST_CASE("ONNX: weights of a large file are read apart from its message") {
 }
 
 TEST_CASE("ONNX: half precision halves the file and refuses weights that it cannot hold") {
-  SavedModel model = model_of("[40]", "  - Dense: {name: d, units: 50}\n");
+  SavedModel model = layers_model("[40]", "  - Dense: {name: d, units: 50}\n");
   const TestFolder folder;
   WriteOptions half;
   half.half = true;

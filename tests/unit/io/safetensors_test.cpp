@@ -24,7 +24,7 @@ std::string bytes_of(const std::string& header, const std::string& data) {
   return bytes + header + data;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string safetensors_error(const std::string& bytes) {
   const File file(bytes);
   try {
     read_model(file.path);
@@ -61,9 +61,9 @@ TEST_CASE("safetensors: what is written is read back, every type and shape") {
 
 TEST_CASE("safetensors: damaged files are refused with what is wrong") {
   const std::string four(4, '\0');
-  const auto says = [](const std::string& bytes, const char* what) { CHECK(error_of(bytes).find(what) != std::string::npos); };
-  CHECK(error_of(bytes_of(entry("[1]", "[0,4]"), four)) == "no error");
-  CHECK(error_of(bytes_of(entry("[1]", "[0,4]") + "   ", four)) == "no error");
+  const auto says = [](const std::string& bytes, const char* what) { CHECK(safetensors_error(bytes).find(what) != std::string::npos); };
+  CHECK(safetensors_error(bytes_of(entry("[1]", "[0,4]"), four)) == "no error");
+  CHECK(safetensors_error(bytes_of(entry("[1]", "[0,4]") + "   ", four)) == "no error");
   says("abc", "too few");
   says(std::string(8, '\xff') + "{}", "does not fit");
   says(bytes_of("[1]", ""), "does not begin with {");

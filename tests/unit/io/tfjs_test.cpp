@@ -14,6 +14,7 @@
 #include "layers/build.h"
 #include "spec/yaml.h"
 #include "unit/test_folder.h"
+#include "unit/text.h"
 
 using namespace dl;
 namespace fs = std::filesystem;
@@ -36,7 +37,7 @@ constexpr const char* kKernel = R"({"name": "d/kernel", "shape": [2, 1], "dtype"
 constexpr const char* kBias = R"({"name": "d/bias", "shape": [1], "dtype": "float32"})";
 std::string both() { return fmt::format("[{}, {}]", kKernel, kBias); }
 
-std::string error_of(const fs::path& path) {
+std::string tfjs_error(const fs::path& path) {
   try {
     read_model(path.string(), {}, find_format("tfjs"));
   } catch (const FileError& e) {
@@ -45,13 +46,7 @@ std::string error_of(const fs::path& path) {
   return "no error";
 }
 
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) MESSAGE(text << " lacks " << part);
-  return found;
-}
-
-SavedModel model_of(const std::string& yaml) {
+SavedModel yaml_model(const std::string& yaml) {
   spec::Problems problems;
   SavedModel saved;
   saved.model_tree = spec::parse_yaml(yaml, "model.yaml");
@@ -116,7 +111,7 @@ TEST_CASE("tfjs: files outside of the folder are not read") {
   std::ofstream(outside) << floats({1, 2, 3});
   const auto with = [&](const std::string& path) {
     folder.write("model.json", json_of("[\"" + path + "\"]", both()));
-    return error_of(folder.path);
+    return tfjs_error(folder.path);
   };
   CHECK(has(with("../" + outside.filename().string()), "lies outside of the model's folder"));
   CHECK(has(with("a/../../" + outside.filename().string()), "lies outside of the model's folder"));
@@ -140,7 +135,7 @@ TEST_CASE("tfjs: damaged and hostile manifests") {
   folder.write("w.bin", floats({1, 2, 3}));
   const auto with = [&](const std::string& weights, const std::string& topology = kDense) {
     folder.write("model.json", json_of(R"(["w.bin"])", weights, topology));
-    return error_of(folder.path);
+    return tfjs_error(folder.path);
   };
   CHECK(with(both()) == "no error");
   CHECK(has(with(fmt::format("[{}]", kKernel)), "have 8 bytes, the 1 files for them 12"));
@@ -160,13 +155,13 @@ TEST_CASE("tfjs: damaged and hostile manifests") {
   CHECK(has(with(both(), "{\"node\": []}"), "graph model"));
   CHECK(has(with(both(), "[]"), "holds no model"));
   folder.write("model.json", R"({"format": "graph-model", "modelTopology": {}})");
-  CHECK(has(error_of(folder.path), "graph model"));
+  CHECK(has(tfjs_error(folder.path), "graph model"));
   folder.write("model.json", std::string(5000, '['));
-  CHECK(has(error_of(folder.path), "levels"));
+  CHECK(has(tfjs_error(folder.path), "levels"));
   folder.write("model.json", "");
-  CHECK(has(error_of(folder.path), "no JSON"));
+  CHECK(has(tfjs_error(folder.path), "no JSON"));
   fs::remove(folder / "model.json");
-  CHECK(has(error_of(folder.path), "cannot be opened"));
+  CHECK(has(tfjs_error(folder.path), "cannot be opened"));
 }
 
 TEST_CASE("tfjs: JavaScript's words and defaults") {
@@ -196,10 +191,10 @@ TEST_CASE("tfjs: the states of stacked cells, which TF.js lists from the last ce
   };
   const char* second = R"(, {"class_name": "SimpleRNNCell", "config": {"name": "b", "units": 1, "use_bias": false}})";
   folder.write("model.json", json_of("[]", "[]", model("true", second)));
-  CHECK(has(error_of(folder.path), "layer 'r' (RNN): has several cells whose states are given or returned"));
+  CHECK(has(tfjs_error(folder.path), "layer 'r' (RNN): has several cells whose states are given or returned"));
   for (const std::string& other : {model("false", second), model("true", "")}) {
     folder.write("model.json", json_of("[]", "[]", other));
-    CHECK(error_of(folder.path).find("several cells") == std::string::npos);
+    CHECK(tfjs_error(folder.path).find("several cells") == std::string::npos);
   }
 }
 
@@ -215,7 +210,7 @@ TEST_CASE("tfjs: what is written is read back and gives the same; twice the same
   };
   for (const char* text : texts) {
     const TestFolder folder;
-    const SavedModel model = model_of(text);
+    const SavedModel model = yaml_model(text);
     const Format& tfjs = *find_format("tfjs");
     REQUIRE(tfjs.unsupported(model, {}).empty());
     const fs::path target = folder / "m", again = folder / "n";
@@ -234,7 +229,7 @@ TEST_CASE("tfjs: what is written is read back and gives the same; twice the same
 
 TEST_CASE("tfjs: shards of 4 MiB, half weights, test pairs") {
   const TestFolder folder;
-  SavedModel model = model_of("inputs: {x: {shape: [1100]}}\nlayers:\n  - Dense: {units: 1000}\n");
+  SavedModel model = yaml_model("inputs: {x: {shape: [1100]}}\nlayers:\n  - Dense: {units: 1000}\n");
   const NamedTensors inputs = random_inputs(model, {});
   model.tests = {{inputs, run_model(model, inputs)}};
   const Format& tfjs = *find_format("tfjs");
@@ -257,7 +252,7 @@ TEST_CASE("tfjs: shards of 4 MiB, half weights, test pairs") {
 }
 
 TEST_CASE("tfjs: everything that cannot be held is told at once, by name") {
-  const SavedModel model = model_of(
+  const SavedModel model = yaml_model(
       "inputs: {x: {shape: [6, 4]}}\nlayers:\n  - UnitNormalization: {name: unit}\n  - Activation: {name: sq, activation: squareplus, "
       "inputs: x}\n"
       "  - GRU: {name: g, units: 2, activation: relu, inputs: x}\n  - Dense: {name: after, units: 2, inputs: unit}\n"
@@ -271,7 +266,7 @@ TEST_CASE("tfjs: everything that cannot be held is told at once, by name") {
 }
 
 TEST_CASE("tfjs: a mask that TF.js would lend to another layer is refused") {
-  const SavedModel model = model_of(
+  const SavedModel model = yaml_model(
       "inputs: {x: {shape: [6], dtype: int32}, y: {shape: [6, 3]}}\nlayers:\n"
       "  - Embedding: {name: e, input_dim: 5, output_dim: 3, mask_zero: true, inputs: x}\n  - LSTM: {name: a, units: 2, inputs: e}\n"
       "  - LSTM: {name: b, units: 2, inputs: y}\n  - Concatenate: {name: c, inputs: [a, b]}\n");

@@ -17,12 +17,12 @@ Tensor filled(const Dims& dims, double value) {
   return t;
 }
 
-struct Moments {
+struct MeanAndVariance {
   double mean = 0, variance = 0;
 };
 
-Moments moments_of(const Tensor& t) {
-  Moments m;
+MeanAndVariance moments_of(const Tensor& t) {
+  MeanAndVariance m;
   for (int64_t i = 0; i < t.size(); ++i) m.mean += t.at(i) / static_cast<double>(t.size());
   for (int64_t i = 0; i < t.size(); ++i) m.variance += std::pow(t.at(i) - m.mean, 2) / static_cast<double>(t.size());
   return m;
@@ -41,13 +41,13 @@ constexpr double kFloor = -1.7580993408473766;  // of selu
 TEST_CASE("noise has the mean and variance that Keras documents") {
   const Tensor ones = filled({64, 512}, 1);
   // Standard error of the mean of 32768 numbers is about 0.005 times the deviation; these bounds are 4 of them.
-  const Moments gaussian = moments_of(train_once("GaussianDropout: {rate: 0.2}", ones, 0));
+  const MeanAndVariance gaussian = moments_of(train_once("GaussianDropout: {rate: 0.2}", ones, 0));
   CHECK(std::abs(gaussian.mean - 1) < 0.011);
   CHECK(std::abs(gaussian.variance - 0.25) < 0.008);
-  const Moments dropout = moments_of(train_once("Dropout: {rate: 0.25}", ones, 0));
+  const MeanAndVariance dropout = moments_of(train_once("Dropout: {rate: 0.25}", ones, 0));
   CHECK(std::abs(dropout.mean - 1) < 0.013);
   CHECK(std::abs(dropout.variance - 0.25 / 0.75) < 0.02);
-  const Moments noise = moments_of(train_once("GaussianNoise: {stddev: 0.5}", ones, 0));
+  const MeanAndVariance noise = moments_of(train_once("GaussianNoise: {stddev: 0.5}", ones, 0));
   CHECK(std::abs(noise.mean - 1) < 0.011);
   CHECK(std::abs(noise.variance - 0.25) < 0.008);
 }
@@ -56,7 +56,7 @@ TEST_CASE("AlphaDropout keeps mean 0 and variance 1") {
   Tensor x(DType::kFloat32, {64, 512});
   for (int64_t i = 0; i < x.size(); ++i) x.set(i, i % 2 ? 1 : -1);
   const Tensor y = train_once("AlphaDropout: {rate: 0.3}", x, 0);
-  const Moments m = moments_of(y);
+  const MeanAndVariance m = moments_of(y);
   CHECK(std::abs(m.mean) < 0.022);
   CHECK(std::abs(m.variance - 1) < 0.04);
   // Three values: a * 1 + b, a * -1 + b and the floor.

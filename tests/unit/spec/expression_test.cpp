@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "spec/yaml.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::spec;
@@ -19,12 +20,6 @@ std::string error_of(std::string_view text) {
     return error.what();
   }
   return "no error";
-}
-
-std::string repeat(std::string_view part, size_t count) {
-  std::string out;
-  for (size_t i = 0; i < count; ++i) out += part;
-  return out;
 }
 
 }  // namespace

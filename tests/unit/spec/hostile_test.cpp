@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "spec/yaml.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::spec;
@@ -47,12 +48,6 @@ std::string refused(const F& read) {
 
 std::string parse_refused(const std::string& text) {
   return refused([&] { parse_yaml(text, "f.yaml"); });
-}
-
-std::string repeat(std::string_view part, size_t count) {
-  std::string out;
-  for (size_t i = 0; i < count; ++i) out += part;
-  return out;
 }
 
 }  // namespace

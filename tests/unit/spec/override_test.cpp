@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "spec/yaml.h"
+#include "unit/text.h"
 
 using namespace dl;
 using namespace dl::spec;
@@ -18,7 +19,7 @@ Node with(const std::string& assignment) {
   return root;
 }
 
-std::string error_of(const std::string& assignment) {
+std::string override_error(const std::string& assignment) {
   Node root = parse_yaml(kSpec, "f.yaml");
   try {
     apply_override(root, assignment);
@@ -27,12 +28,6 @@ std::string error_of(const std::string& assignment) {
     return error.what();
   }
   return "no error";
-}
-
-bool has(const std::string& text, std::string_view part) {
-  INFO(text);
-  CHECK(text.find(part) != std::string::npos);
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
@@ -62,19 +57,19 @@ TEST_CASE("malformed overrides") {
   for (const char* bad : {"training.epochs", "=3", ".a=3", "a.=3", "a..b=3", "layers[x]=1", "layers[]=1", "layers[0=1", "layers[-1]=1",
                           "layers[0]x=1", "layers[99999999999999999999]=1", "layers]=1x[", ""}) {
     INFO(std::string(bad));
-    CHECK(has(error_of(bad), "command line: '"));
+    CHECK(has(override_error(bad), "command line: '"));
   }
-  CHECK(error_of("training.epochs") ==
+  CHECK(override_error("training.epochs") ==
         "command line: 'training.epochs': '=' is missing; write for example training.epochs=3 or layers[0].Dense.units=5");
-  has(error_of("training.epochs.x=1"), "'training.epochs' is an integer, so 'x' cannot be set in it");
-  has(error_of("name[0]=1"), "'name' is a string, not a list");
-  has(error_of("layers.Dense=1"), "'layers' is a list; name an item, as in layers[0]");
-  has(error_of("layers[2]=1"), "'layers' has 2 items, so there is no [2]");
-  has(error_of("a=[1"), "is not closed");
-  has(error_of("a=017"), "starts with a zero");
+  has(override_error("training.epochs.x=1"), "'training.epochs' is an integer, so 'x' cannot be set in it");
+  has(override_error("name[0]=1"), "'name' is a string, not a list");
+  has(override_error("layers.Dense=1"), "'layers' is a list; name an item, as in layers[0]");
+  has(override_error("layers[2]=1"), "'layers' has 2 items, so there is no [2]");
+  has(override_error("a=[1"), "is not closed");
+  has(override_error("a=017"), "starts with a zero");
   std::string deep = "a";
   for (int i = 0; i < 64; ++i) deep += ".a";
-  has(error_of(deep + "=1"), "nested too deep");
+  has(override_error(deep + "=1"), "nested too deep");
 }
 
 TEST_CASE("environment variables") {

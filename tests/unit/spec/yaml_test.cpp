@@ -15,7 +15,7 @@ namespace {
 
 Node parse(std::string_view text) { return parse_yaml(text, "f.yaml"); }
 
-std::string error_of(std::string_view text) {
+std::string yaml_error(std::string_view text) {
   try {
     parse(text);
   } catch (const UserError& error) {
@@ -70,13 +70,13 @@ TEST_CASE("scalars follow the core schema") {
 }
 
 TEST_CASE("numbers that cannot be represented, or are ambiguous, are refused") {
-  CHECK(error_of("units: 017") ==
+  CHECK(yaml_error("units: 017") ==
         "f.yaml:1:8: the number 017 starts with a zero, which some readers take as octal; write 17 or quote it if it is a string");
-  CHECK(error_of("units: -007").find("write -7 or quote") != std::string::npos);
-  CHECK(error_of("a: 00").find("write 0 or quote") != std::string::npos);
-  CHECK(error_of("a: 9223372036854775808").find("does not fit 64 bits") != std::string::npos);
-  CHECK(error_of("a: 0xFFFFFFFFFFFFFFFFFF").find("does not fit 64 bits") != std::string::npos);
-  CHECK(error_of("a: 1e400").find("out of range") != std::string::npos);
+  CHECK(yaml_error("units: -007").find("write -7 or quote") != std::string::npos);
+  CHECK(yaml_error("a: 00").find("write 0 or quote") != std::string::npos);
+  CHECK(yaml_error("a: 9223372036854775808").find("does not fit 64 bits") != std::string::npos);
+  CHECK(yaml_error("a: 0xFFFFFFFFFFFFFFFFFF").find("does not fit 64 bits") != std::string::npos);
+  CHECK(yaml_error("a: 1e400").find("out of range") != std::string::npos);
 }
 
 TEST_CASE("places count lines and characters from 1") {
@@ -91,67 +91,67 @@ TEST_CASE("places count lines and characters from 1") {
 }
 
 TEST_CASE("files that are not YAML text") {
-  CHECK(error_of("") == "f.yaml:1:1: the file is empty or holds only comments");
-  CHECK(error_of("# only\n\n# comments\n") == "f.yaml:1:1: the file is empty or holds only comments");
-  CHECK(error_of(std::string_view("\xFF\xFE"
-                                  "a\0:\0",
-                                  6)) == "f.yaml:1:1: the file is UTF-16 or UTF-32 text; save it as UTF-8");
-  CHECK(error_of(std::string_view("\xFE\xFF\0a", 4)).find("UTF-16") != std::string::npos);
-  CHECK(error_of(std::string_view("a\0:\0 \0001\0", 8)).find("UTF-16") != std::string::npos);
-  begins(error_of(std::string_view("a: 1\nb: \0", 9)), "f.yaml:2:4: NUL byte");
-  begins(error_of("a: 1\nb: \x1B[31m"), "f.yaml:2:4: control character (0x1b): the file is binary");
-  begins(error_of("\x89PNG\r\n\x1a\n"), "f.yaml:1:1: byte 0x89 is not UTF-8");
-  begins(error_of("a: \xC0\xAF"), "f.yaml:1:4: byte 0xc0 is not UTF-8");
+  CHECK(yaml_error("") == "f.yaml:1:1: the file is empty or holds only comments");
+  CHECK(yaml_error("# only\n\n# comments\n") == "f.yaml:1:1: the file is empty or holds only comments");
+  CHECK(yaml_error(std::string_view("\xFF\xFE"
+                                    "a\0:\0",
+                                    6)) == "f.yaml:1:1: the file is UTF-16 or UTF-32 text; save it as UTF-8");
+  CHECK(yaml_error(std::string_view("\xFE\xFF\0a", 4)).find("UTF-16") != std::string::npos);
+  CHECK(yaml_error(std::string_view("a\0:\0 \0001\0", 8)).find("UTF-16") != std::string::npos);
+  begins(yaml_error(std::string_view("a: 1\nb: \0", 9)), "f.yaml:2:4: NUL byte");
+  begins(yaml_error("a: 1\nb: \x1B[31m"), "f.yaml:2:4: control character (0x1b): the file is binary");
+  begins(yaml_error("\x89PNG\r\n\x1a\n"), "f.yaml:1:1: byte 0x89 is not UTF-8");
+  begins(yaml_error("a: \xC0\xAF"), "f.yaml:1:4: byte 0xc0 is not UTF-8");
   CHECK(parse("- a\n- b\n").is_list());  // Reader says that a map is wanted
 }
 
 TEST_CASE("tabs") {
-  CHECK(error_of("a:\n\tb: 1\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
-  CHECK(error_of("a: 1\n\tb: 1\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
-  CHECK(error_of("a:\n  - x\n \t- y\n") == "f.yaml:3:2: a tab cannot indent YAML; use spaces");
-  CHECK(error_of("a: b\n\tc\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
+  CHECK(yaml_error("a:\n\tb: 1\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
+  CHECK(yaml_error("a: 1\n\tb: 1\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
+  CHECK(yaml_error("a:\n  - x\n \t- y\n") == "f.yaml:3:2: a tab cannot indent YAML; use spaces");
+  CHECK(yaml_error("a: b\n\tc\n") == "f.yaml:2:1: a tab cannot indent YAML; use spaces");
   CHECK(parse("{\n\t\"a\": 1,\n\t\"b\": [\n\t\t2]\n}\n") == parse("{a: 1, b: [2]}"));  // JSON
   CHECK(parse("a:\tb\n") == parse("a: b"));
   CHECK(parse("a:\n\t# comment\n  b: 2\n") == parse("{a: {b: 2}}"));
 }
 
 TEST_CASE("duplicate keys, merge keys, odd keys") {
-  CHECK(error_of("a: 1\nb: 2\na: 3\n") == "f.yaml:3:1: duplicate key 'a', first given on line 1; keep one of them");
-  begins(error_of("x: {a: 1, \"a\": 2}"), "f.yaml:1:11: duplicate key 'a'");
-  begins(error_of("d: &d {a: 1}\ne:\n  <<: *d\n"), "f.yaml:3:3: merge keys (<<) are not supported");
+  CHECK(yaml_error("a: 1\nb: 2\na: 3\n") == "f.yaml:3:1: duplicate key 'a', first given on line 1; keep one of them");
+  begins(yaml_error("x: {a: 1, \"a\": 2}"), "f.yaml:1:11: duplicate key 'a'");
+  begins(yaml_error("d: &d {a: 1}\ne:\n  <<: *d\n"), "f.yaml:3:3: merge keys (<<) are not supported");
   CHECK(parse("\"<<\": 1").find("<<") != nullptr);
-  begins(error_of("? [a, b]\n: 1\n"), "f.yaml:1:3: a list cannot be a key");
-  begins(error_of(": 1\n"), "f.yaml:1:1: a key is missing or null");
-  begins(error_of("a: &x b\n*x : 2\n"), "f.yaml:2:1: an alias cannot be a key");
-  begins(error_of(std::string(300, 'k') + ": 1"), "f.yaml:1:1: the key is 300 bytes long");
-  begins(error_of("a: !foo 1"), "f.yaml:1:4: the tag '!foo' is not supported");
-  begins(error_of("a: !!int x"), "f.yaml:1:4: 'x' is not what its tag !!int says");
+  begins(yaml_error("? [a, b]\n: 1\n"), "f.yaml:1:3: a list cannot be a key");
+  begins(yaml_error(": 1\n"), "f.yaml:1:1: a key is missing or null");
+  begins(yaml_error("a: &x b\n*x : 2\n"), "f.yaml:2:1: an alias cannot be a key");
+  begins(yaml_error(std::string(300, 'k') + ": 1"), "f.yaml:1:1: the key is 300 bytes long");
+  begins(yaml_error("a: !foo 1"), "f.yaml:1:4: the tag '!foo' is not supported");
+  begins(yaml_error("a: !!int x"), "f.yaml:1:4: 'x' is not what its tag !!int says");
 }
 
 TEST_CASE("aliases expand to copies, within bounds") {
   CHECK(parse("a: &x {q: [1, 2]}\nb: *x\nc: [*x]\n") == parse("{a: {q: [1, 2]}, b: {q: [1, 2]}, c: [{q: [1, 2]}]}"));
   CHECK(parse("a: &x\nb: *x\n") == parse("{a: ~, b: ~}"));
   CHECK(parse("a: &x 1\nb: &x 2\nc: *x\n").find("c")->as_int() == 2);
-  begins(error_of("&a [*a]\n"), "f.yaml:1:5: the alias refers to the value it lies in (line 1): a cycle");
-  begins(error_of("a: &a\n  b: &b\n    c: *a\n"), "f.yaml:3:8: the alias refers to the value it lies in (line 1): a cycle");
-  begins(error_of("a: *nowhere\n"), "f.yaml:1:4: the alias refers to nothing");
+  begins(yaml_error("&a [*a]\n"), "f.yaml:1:5: the alias refers to the value it lies in (line 1): a cycle");
+  begins(yaml_error("a: &a\n  b: &b\n    c: *a\n"), "f.yaml:3:8: the alias refers to the value it lies in (line 1): a cycle");
+  begins(yaml_error("a: *nowhere\n"), "f.yaml:1:4: the alias refers to nothing");
 }
 
 TEST_CASE("several documents, unclosed and misplaced text") {
-  begins(error_of("a: 1\n---\nb: 1\n"), "f.yaml:2:1: a second document starts here");
-  begins(error_of("---\na: 1\n---\n"), "f.yaml:3:1: a second document starts here");
+  begins(yaml_error("a: 1\n---\nb: 1\n"), "f.yaml:2:1: a second document starts here");
+  begins(yaml_error("---\na: 1\n---\n"), "f.yaml:3:1: a second document starts here");
   CHECK(parse("---\na: 1\n...\n") == parse("a: 1"));
-  begins(error_of("- a\nb: 1\n"), "f.yaml:2:1: unexpected content after the value that began the file; check the indentation");
-  begins(error_of("a: \"abc\nb: 3\n"), "f.yaml:1:4: the string that opens here is not closed");
-  begins(error_of("a: !!str 'it''s\n"), "f.yaml:1:10: the string that opens here is not closed");
-  begins(error_of("a: [1, 2\nb: 3\n"), "f.yaml:2:2: '[' of line 1 is not closed, or a comma is missing");
-  begins(error_of("a: {x: 1\nb: 3\n"), "f.yaml:2:2: '{' of line 1 is not closed, or a comma is missing");
-  begins(error_of("a: b: c\n"), "f.yaml:1:5: a second ':' in this line");
-  begins(error_of("a:\n    b: 1\n  c: 2\n"), "f.yaml:3:3: unexpected content: the indentation");
-  begins(error_of("a: [1]]\n"), "f.yaml:1:7: a closing bracket without an opening one");
-  begins(error_of("a: @x\n"), "f.yaml:1:4: a value cannot start with '@'; quote it");
-  begins(error_of("a: \"\\q\"\n"), "f.yaml:1:7: unknown escape character: q");
-  begins(error_of("b: - 1\n"), "f.yaml:1:4: '- ' cannot stand here");
+  begins(yaml_error("- a\nb: 1\n"), "f.yaml:2:1: unexpected content after the value that began the file; check the indentation");
+  begins(yaml_error("a: \"abc\nb: 3\n"), "f.yaml:1:4: the string that opens here is not closed");
+  begins(yaml_error("a: !!str 'it''s\n"), "f.yaml:1:10: the string that opens here is not closed");
+  begins(yaml_error("a: [1, 2\nb: 3\n"), "f.yaml:2:2: '[' of line 1 is not closed, or a comma is missing");
+  begins(yaml_error("a: {x: 1\nb: 3\n"), "f.yaml:2:2: '{' of line 1 is not closed, or a comma is missing");
+  begins(yaml_error("a: b: c\n"), "f.yaml:1:5: a second ':' in this line");
+  begins(yaml_error("a:\n    b: 1\n  c: 2\n"), "f.yaml:3:3: unexpected content: the indentation");
+  begins(yaml_error("a: [1]]\n"), "f.yaml:1:7: a closing bracket without an opening one");
+  begins(yaml_error("a: @x\n"), "f.yaml:1:4: a value cannot start with '@'; quote it");
+  begins(yaml_error("a: \"\\q\"\n"), "f.yaml:1:7: unknown escape character: q");
+  begins(yaml_error("b: - 1\n"), "f.yaml:1:4: '- ' cannot stand here");
 }
 
 TEST_CASE("text is written so that it reads back equal") {

@@ -5,11 +5,10 @@
 
 #include "base/error.h"
 #include "golden.h"
+#include "unit/text.h"
 
 namespace dl {
 namespace {
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 CallbackContext context_of(bool validation = true) {
   return {{{"loss", Direction::kDown}, {"accuracy", Direction::kUp}}, validation, true};
@@ -23,7 +22,7 @@ std::unique_ptr<Callback> callback_of(const spec::Node& node, const CallbackCont
   return std::move(callbacks[0]);
 }
 
-std::string problems_of(const std::string& text, const CallbackContext& context = context_of()) {
+std::string callback_problems(const std::string& text, const CallbackContext& context = context_of()) {
   spec::Problems problems;
   read_callbacks(node_of(text), "training.callbacks", context, problems);
   return text_of(problems);
@@ -152,7 +151,7 @@ TEST_CASE("a run without validation may keep checkpoints") {
   const CallbackDecision decision = callback->on_epoch_end(0, {{"loss", 1}}, 0.1);
   CHECK(decision.save);
   CHECK(!decision.save_best);
-  CHECK(has(problems_of("[{ModelCheckpoint: {save_best_only: true}}]", context_of(false)), "has no validation data"));
+  CHECK(has(callback_problems("[{ModelCheckpoint: {save_best_only: true}}]", context_of(false)), "has no validation data"));
 }
 
 TEST_CASE("TerminateOnNaN") {
@@ -202,19 +201,19 @@ TEST_CASE("decisions of several callbacks together") {
 }
 
 TEST_CASE("what is wrong with callbacks is said") {
-  CHECK(has(problems_of("[{EarlyStopping: {monitor: val_los}}]"),
+  CHECK(has(callback_problems("[{EarlyStopping: {monitor: val_los}}]"),
             "monitor: is 'val_los', which this run does not log (did you mean 'val_loss'?)"));
-  CHECK(has(problems_of("[EarlyStopping]", context_of(false)), "add data.validation, or set monitor to 'loss'"));
-  CHECK(has(problems_of("[EarlyStoping]"), "unknown callback 'EarlyStoping' (did you mean 'EarlyStopping'?)"));
-  CHECK(has(problems_of("[{EarlyStopping: {patience: -1}}]"), "patience: is -1, must be an integer >= 0"));
-  CHECK(has(problems_of("[{EarlyStopping: {mode: up}}]"), "must be one of auto, min, max"));
-  CHECK(has(problems_of("[{ReduceLROnPlateau: {factor: 1}}]"), "factor: is 1"));
-  CHECK(has(problems_of("[{ModelCheckpoint: {save_freq: 0}}]"), "save_freq: must be 'epoch' or a number of steps >= 1"));
-  CHECK(has(problems_of("[{ModelCheckpoint: {filepath: x.keras}}]"), "filepath: is not supported"));
-  CHECK(has(problems_of("EarlyStopping: {}"), "must be a list of callbacks"));
+  CHECK(has(callback_problems("[EarlyStopping]", context_of(false)), "add data.validation, or set monitor to 'loss'"));
+  CHECK(has(callback_problems("[EarlyStoping]"), "unknown callback 'EarlyStoping' (did you mean 'EarlyStopping'?)"));
+  CHECK(has(callback_problems("[{EarlyStopping: {patience: -1}}]"), "patience: is -1, must be an integer >= 0"));
+  CHECK(has(callback_problems("[{EarlyStopping: {mode: up}}]"), "must be one of auto, min, max"));
+  CHECK(has(callback_problems("[{ReduceLROnPlateau: {factor: 1}}]"), "factor: is 1"));
+  CHECK(has(callback_problems("[{ModelCheckpoint: {save_freq: 0}}]"), "save_freq: must be 'epoch' or a number of steps >= 1"));
+  CHECK(has(callback_problems("[{ModelCheckpoint: {filepath: x.keras}}]"), "filepath: is not supported"));
+  CHECK(has(callback_problems("EarlyStopping: {}"), "must be a list of callbacks"));
   CallbackContext scheduled = context_of();
   scheduled.constant_learning_rate = false;
-  CHECK(has(problems_of("[ReduceLROnPlateau]", scheduled), "cannot change a learning rate that follows a schedule"));
+  CHECK(has(callback_problems("[ReduceLROnPlateau]", scheduled), "cannot change a learning rate that follows a schedule"));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ Loss loss_of(const spec::Node& node) {
   return loss;
 }
 
-std::string problems_of(const std::string& text) {
+std::string loss_problems(const std::string& text) {
   spec::Problems problems;
   read_loss(node_of(text), "loss", problems);
   return text_of(problems);
@@ -92,10 +92,10 @@ TEST_CASE("losses and their gradients are Keras's, with reductions, weights and 
 
 TEST_CASE("keys of losses that do not fit are told with what is allowed") {
   const auto has = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
-  CHECK(has(problems_of("{Huber: {reduction: none}}"), "mean_with_sample_weight"));
-  CHECK(has(problems_of("{CategoricalGeneralizedCrossEntropy: {q: 1}}"), "below 1"));
-  CHECK(has(problems_of("binary_focal_crossentropi"), "binary_focal_crossentropy"));
-  CHECK(has(problems_of("{Tversky: {alph: 1}}"), "did you mean 'alpha'"));
+  CHECK(has(loss_problems("{Huber: {reduction: none}}"), "mean_with_sample_weight"));
+  CHECK(has(loss_problems("{CategoricalGeneralizedCrossEntropy: {q: 1}}"), "below 1"));
+  CHECK(has(loss_problems("binary_focal_crossentropi"), "binary_focal_crossentropy"));
+  CHECK(has(loss_problems("{Tversky: {alph: 1}}"), "did you mean 'alpha'"));
 }
 
 TEST_CASE("CTC: labels that do not fit into the time give infinity, labels that are no class NaN") {

@@ -5,11 +5,10 @@
 
 #include "base/error.h"
 #include "golden.h"
+#include "unit/text.h"
 
 namespace dl {
 namespace {
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 std::vector<std::vector<MetricSpec>> metrics_of(const spec::Node& node, std::vector<std::string> outputs = {"output"}) {
   spec::Problems problems;
@@ -18,7 +17,7 @@ std::vector<std::vector<MetricSpec>> metrics_of(const spec::Node& node, std::vec
   return metrics;
 }
 
-std::string problems_of(const std::string& text, std::vector<std::string> outputs = {"output"}) {
+std::string metric_problems(const std::string& text, std::vector<std::string> outputs = {"output"}) {
   spec::Problems problems;
   read_metrics(node_of(text), outputs, "training.metrics", problems);
   return text_of(problems);
@@ -30,7 +29,7 @@ TensorType batch_type(DType dtype, const Dims& dims) {
   return {dtype, shape};
 }
 
-Tensor tensor_of(const nlohmann::json& values, const nlohmann::json& shape, bool integer) {
+Tensor metric_tensor(const nlohmann::json& values, const nlohmann::json& shape, bool integer) {
   Tensor t(integer ? DType::kInt64 : DType::kFloat32, shape.get<Dims>());
   for (int64_t i = 0; i < t.size(); ++i) t.set(i, values[static_cast<size_t>(i)]);
   return t;
@@ -42,8 +41,8 @@ struct Batch {
 };
 
 Batch batch_of(const nlohmann::json& json) {
-  Batch batch{tensor_of(json.at("y_true"), json.at("true_shape"), json.at("integer")),
-              tensor_of(json.at("y_pred"), json.at("pred_shape"), false),
+  Batch batch{metric_tensor(json.at("y_true"), json.at("true_shape"), json.at("integer")),
+              metric_tensor(json.at("y_pred"), json.at("pred_shape"), false),
               {}};
   if (!json.at("weights").is_null()) batch.weights = json.at("weights").get<std::vector<float>>();
   return batch;
@@ -130,16 +129,16 @@ TEST_CASE("the class Accuracy compares values, an expression is averaged or summ
   const MetricSpec spec = metrics_of(node_of("[{expression: 'y_pred', name: level, direction: up}]"))[0][0];
   CHECK(spec.name == "level");
   CHECK(spec.direction() == Direction::kUp);
-  CHECK(has(problems_of("[{expression: 'y_pred +'}]"), "expression"));
-  CHECK(has(problems_of("[{expression: y_pred, reductions: sum}]"), "did you mean 'reduction'"));
+  CHECK(has(metric_problems("[{expression: 'y_pred +'}]"), "expression"));
+  CHECK(has(metric_problems("[{expression: y_pred, reductions: sum}]"), "did you mean 'reduction'"));
 }
 
 TEST_CASE("keys that do not fit are told with what is allowed") {
-  CHECK(has(problems_of("[{Precision: {thresholds: [0.5, 2]}}]"), "numbers from 0 to 1"));
-  CHECK(has(problems_of("[{AUC: {num_labels: 3}}]"), "multi_label"));
-  CHECK(has(problems_of("[{IoU: {num_classes: 3, target_class_ids: [3]}}]"), "classes from 0 to 2"));
-  CHECK(has(problems_of("[{PrecisionAtRecall: {}}]"), "recall"));
-  CHECK(has(problems_of("[{FBetaScore: {beta: 0}}]"), "above 0"));
+  CHECK(has(metric_problems("[{Precision: {thresholds: [0.5, 2]}}]"), "numbers from 0 to 1"));
+  CHECK(has(metric_problems("[{AUC: {num_labels: 3}}]"), "multi_label"));
+  CHECK(has(metric_problems("[{IoU: {num_classes: 3, target_class_ids: [3]}}]"), "classes from 0 to 2"));
+  CHECK(has(metric_problems("[{PrecisionAtRecall: {}}]"), "recall"));
+  CHECK(has(metric_problems("[{FBetaScore: {beta: 0}}]"), "above 0"));
   const auto make = [](const char* text, const Dims& dims) {
     make_metric(metrics_of(node_of(text))[0][0], batch_type(DType::kFloat32, dims), batch_type(DType::kFloat32, dims));
   };
@@ -198,18 +197,18 @@ TEST_CASE("metrics of several outputs") {
   CHECK(metrics_of(node_of("{output: [mse]}"))[0].size() == 1);
   CHECK(metrics_of(node_of("{AUC: {curve: PR}}"))[0].size() == 1);
   CHECK(metrics_of(spec::Node())[0].empty());
-  CHECK(has(problems_of("[mse]", {"a", "b"}), "must be a map from output names to metrics"));
-  CHECK(has(problems_of("{lefd: mse}", {"left", "right"}), "is no output of the model (did you mean 'left'?)"));
+  CHECK(has(metric_problems("[mse]", {"a", "b"}), "must be a map from output names to metrics"));
+  CHECK(has(metric_problems("{lefd: mse}", {"left", "right"}), "is no output of the model (did you mean 'left'?)"));
 }
 
 TEST_CASE("what is wrong with metrics is said") {
-  CHECK(has(problems_of("[acuracy]"), "training.metrics[0]: unknown metric 'acuracy' (did you mean 'accuracy'?)"));
-  CHECK(has(problems_of("[zzz]"), "known: accuracy, binary_accuracy"));
-  CHECK(has(problems_of("[mse, mse]"), "a second metric is called 'mse'"));
-  CHECK(has(problems_of("[{AUC: {num_thresholds: 1}}]"), "num_thresholds: is 1, must be an integer >= 2"));
-  CHECK(has(problems_of("[{mse: {name: loss}}]"), "would be taken for another log"));
-  CHECK(has(problems_of("[{mse: {nmae: x}}]"), "did you mean 'name'?"));
-  CHECK(has(problems_of("[3]"), "training.metrics[0]"));
+  CHECK(has(metric_problems("[acuracy]"), "training.metrics[0]: unknown metric 'acuracy' (did you mean 'accuracy'?)"));
+  CHECK(has(metric_problems("[zzz]"), "known: accuracy, binary_accuracy"));
+  CHECK(has(metric_problems("[mse, mse]"), "a second metric is called 'mse'"));
+  CHECK(has(metric_problems("[{AUC: {num_thresholds: 1}}]"), "num_thresholds: is 1, must be an integer >= 2"));
+  CHECK(has(metric_problems("[{mse: {name: loss}}]"), "would be taken for another log"));
+  CHECK(has(metric_problems("[{mse: {nmae: x}}]"), "did you mean 'name'?"));
+  CHECK(has(metric_problems("[3]"), "training.metrics[0]"));
 }
 
 TEST_CASE("a metric that does not fit the model is refused") {

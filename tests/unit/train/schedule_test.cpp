@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "golden.h"
+#include "unit/text.h"
 
 namespace dl {
 namespace {
@@ -14,13 +15,11 @@ Schedule schedule_of(const spec::Node& node) {
   return schedule;
 }
 
-std::string problems_of(const std::string& text) {
+std::string schedule_problems(const std::string& text) {
   spec::Problems problems;
   read_schedule(node_of(text), "learning_rate", problems);
   return text_of(problems);
 }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST_CASE("schedules give Keras's rates") {
   int cases = 0;
@@ -81,8 +80,9 @@ TEST_CASE("CosineDecay warms up as Keras says, or as every schedule") {
   CHECK(ours.at(0) == 0);
   CHECK(ours.at(5) == 0.1);
   CHECK(ours.at(15) == doctest::Approx(0).epsilon(1e-15));
-  CHECK(has(problems_of(keys + ", warmup_steps: 5}"), "does nothing in Keras without warmup_target"));
-  CHECK(has(problems_of(keys + ", warmup_steps: 5, warmup_target: 1, warmup_from: 0}"), "warmup_from: does not go with warmup_target"));
+  CHECK(has(schedule_problems(keys + ", warmup_steps: 5}"), "does nothing in Keras without warmup_target"));
+  CHECK(
+      has(schedule_problems(keys + ", warmup_steps: 5, warmup_target: 1, warmup_from: 0}"), "warmup_from: does not go with warmup_target"));
 }
 
 TEST_CASE("Keras's form of a schedule") {
@@ -92,17 +92,17 @@ TEST_CASE("Keras's form of a schedule") {
 }
 
 TEST_CASE("what is wrong with a schedule is said") {
-  CHECK(has(problems_of("-1"), "learning_rate: is -1, must be a number >= 0 or a schedule"));
-  CHECK(has(problems_of(".nan"), "must be a number >= 0"));
-  CHECK(has(problems_of("[1]"), "must be a number or a schedule"));
-  CHECK(has(problems_of("CosinDecay: {}"), "unknown schedule 'CosinDecay' (did you mean 'CosineDecay'?)"));
-  CHECK(has(problems_of("CosineDecay: {initial_learning_rate: 1}"), "learning_rate.CosineDecay.decay_steps: is missing"));
-  CHECK(has(problems_of("CosineDecay: {initial_learning_rate: 1, decay_steps: 0}"), "decay_steps: is 0, must be an integer >= 1"));
-  CHECK(has(problems_of("CosineDecay: {initial_learning_rate: 1, decay_step: 5}"), "did you mean 'decay_steps'?"));
-  CHECK(has(problems_of("PiecewiseConstantDecay: {boundaries: [1, 2], values: [1, 2]}"), "holds 2 rates for 2 boundaries"));
-  CHECK(has(problems_of("PiecewiseConstantDecay: {boundaries: [2, 2], values: [1, 2, 3]}"), "boundaries: must increase"));
-  CHECK(has(problems_of("CosineDecayRestarts: {initial_learning_rate: 1, first_decay_steps: 5, t_mul: 0.5}"), "t_mul: is 0.5"));
-  CHECK(has(problems_of("ExponentialDecay:"), "is missing"));
+  CHECK(has(schedule_problems("-1"), "learning_rate: is -1, must be a number >= 0 or a schedule"));
+  CHECK(has(schedule_problems(".nan"), "must be a number >= 0"));
+  CHECK(has(schedule_problems("[1]"), "must be a number or a schedule"));
+  CHECK(has(schedule_problems("CosinDecay: {}"), "unknown schedule 'CosinDecay' (did you mean 'CosineDecay'?)"));
+  CHECK(has(schedule_problems("CosineDecay: {initial_learning_rate: 1}"), "learning_rate.CosineDecay.decay_steps: is missing"));
+  CHECK(has(schedule_problems("CosineDecay: {initial_learning_rate: 1, decay_steps: 0}"), "decay_steps: is 0, must be an integer >= 1"));
+  CHECK(has(schedule_problems("CosineDecay: {initial_learning_rate: 1, decay_step: 5}"), "did you mean 'decay_steps'?"));
+  CHECK(has(schedule_problems("PiecewiseConstantDecay: {boundaries: [1, 2], values: [1, 2]}"), "holds 2 rates for 2 boundaries"));
+  CHECK(has(schedule_problems("PiecewiseConstantDecay: {boundaries: [2, 2], values: [1, 2, 3]}"), "boundaries: must increase"));
+  CHECK(has(schedule_problems("CosineDecayRestarts: {initial_learning_rate: 1, first_decay_steps: 5, t_mul: 0.5}"), "t_mul: is 0.5"));
+  CHECK(has(schedule_problems("ExponentialDecay:"), "is missing"));
 }
 
 }  // namespace

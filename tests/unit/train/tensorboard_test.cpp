@@ -34,13 +34,13 @@ void run(TensorBoardLog& log, int64_t from, int64_t to) {
   }
 }
 
-const auto kClock = [] { return 1.0; };
+const auto kStopped = [] { return 1.0; };
 
 }  // namespace
 
 TEST_CASE("the first record is the one TensorFlow writes") {
   TestFolder folder;
-  EventWriter writer(folder.path, {}, kClock);
+  EventWriter writer(folder.path, {}, kStopped);
   const std::string path = only_file(folder.path);
   CHECK(fs::path(path).filename().string().starts_with("events.out.tfevents.1."));
   const unsigned char expected[] = {0x18, 0,   0,   0,   0,   0,    0,    0,    0xa3, 0x7f, 0x4b, 0x22, 0x09, 0,
@@ -70,7 +70,7 @@ TEST_CASE("next_record stops at every cut and at every damaged byte") {
 TEST_CASE("events: interrupted anywhere and resumed equals uninterrupted, in one file per folder") {
   TestFolder folder;
   {
-    TensorBoardLog log(folder / "whole", std::nullopt, kClock);
+    TensorBoardLog log(folder / "whole", std::nullopt, kStopped);
     run(log, 1, 35);
   }
   const std::string train = read_text(only_file(folder / "whole/train"));
@@ -78,11 +78,11 @@ TEST_CASE("events: interrupted anywhere and resumed equals uninterrupted, in one
   for (const int64_t checkpoint : {0, 1, 9, 10, 11, 30, 34}) {
     CAPTURE(checkpoint);
     {
-      TensorBoardLog log(folder / "part", std::nullopt, kClock);
+      TensorBoardLog log(folder / "part", std::nullopt, kStopped);
       run(log, 1, 34);
     }
     std::ofstream(only_file(folder / "part/train"), std::ios::app) << "torn";
-    TensorBoardLog log(folder / "part", ResumePoint{checkpoint / 10, checkpoint}, kClock);
+    TensorBoardLog log(folder / "part", ResumePoint{checkpoint / 10, checkpoint}, kStopped);
     run(log, checkpoint + 1, 35);
     CHECK(read_text(only_file(folder / "part/train")) == train);
     CHECK(read_text(only_file(folder / "part/validation")) == validation);
@@ -92,11 +92,11 @@ TEST_CASE("events: interrupted anywhere and resumed equals uninterrupted, in one
 TEST_CASE("events: a checkpoint between the last step and the validation writes the epoch once") {
   TestFolder folder;
   {
-    TensorBoardLog log(folder / "run", std::nullopt, kClock);
+    TensorBoardLog log(folder / "run", std::nullopt, kStopped);
     run(log, 1, 20);
   }
   const std::string expected = read_text(only_file(folder / "run/validation"));
-  TensorBoardLog log(folder / "run", ResumePoint{.epochs_done = 1, .step = 20}, kClock);
+  TensorBoardLog log(folder / "run", ResumePoint{.epochs_done = 1, .step = 20}, kStopped);
   log.write_epoch({.epoch = 1, .step = 20, .learning_rate = 0.01, .logs = {{"loss", 0.5}, {"val_loss", 0.75}}});
   CHECK(read_text(only_file(folder / "run/validation")) == expected);
 }
@@ -104,14 +104,14 @@ TEST_CASE("events: a checkpoint between the last step and the validation writes 
 TEST_CASE("events: no validation folder without validation; a new run leaves nothing of the old") {
   TestFolder folder;
   {
-    TensorBoardLog log(folder / "run", std::nullopt, kClock);
+    TensorBoardLog log(folder / "run", std::nullopt, kStopped);
     log.write_epoch({.epoch = 0, .step = 1, .logs = {{"loss", 1}}});
     CHECK_FALSE(fs::exists(folder / "run/validation"));
     run(log, 1, 10);
   }
   std::ofstream(folder / "run/train/events.out.tfevents.0.other") << "x";
   const size_t before = read_text(only_file(folder / "run/validation")).size();
-  TensorBoardLog log(folder / "run", std::nullopt, kClock);
+  TensorBoardLog log(folder / "run", std::nullopt, kStopped);
   CHECK(read_text(only_file(folder / "run/train")).size() == 40);
   CHECK(read_text(only_file(folder / "run/validation")).size() == 40);
   CHECK(before > 40);
