@@ -20,9 +20,6 @@ import tf_keras  # noqa: E402
 
 import keras_cases  # noqa: E402
 
-# Operation by operation: a model here is trained for few steps, and making a graph of it takes ten times as long.
-tensorflow.config.run_functions_eagerly(True)
-
 DLTOOL = os.environ["DLTOOL"]
 ATOL, RTOL = 2e-5, 2e-5
 GROUP = int(os.environ.get("KERAS_FILES_GROUP", "40"))
@@ -159,7 +156,12 @@ class Judge:
         model.compile(optimizer=optimizer(K), loss=loss, metrics=["accuracy" if classes else "mae"])
 
         def fit(m, epochs):
-            m.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
+            # Operation by operation: for the few steps here, making a graph takes twice as long.
+            tensorflow.config.run_functions_eagerly(True)
+            try:
+                m.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
+            finally:
+                tensorflow.config.run_functions_eagerly(False)
 
         fit(model, 2)
         # Keras 3.15 gives two variables of Adafactor one name in a .h5, and fails.
