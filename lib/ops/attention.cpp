@@ -4,15 +4,15 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
 // Keras's Softmax layer; masked scores vanish exactly. Rows without any unmasked key give zeros.
 constexpr double kMasked = -1e9;
 
-std::vector<TensorType> infer(const InferCall& call) {
+std::vector<TensorType> attention_infer(const InferCall& call) {
   check_same_float(call, 0, 3);
   const Shape &q = call.inputs[0].shape, &k = call.inputs[1].shape, &v = call.inputs[2].shape;
   if (q.size() != 4 || k.size() != 4 || v.size() != 4) infer_error(call, "query, key and value need the axes [batch, heads, time, depth]");
@@ -27,7 +27,7 @@ std::vector<TensorType> infer(const InferCall& call) {
   return {{call.inputs[0].dtype, {q[0], q[1], q[2], v[3]}}};
 }
 
-std::vector<Sample> samples() {
+std::vector<Sample> attention_samples() {
   const DType b = DType::kBool;
   const Attrs scale = {{"scale", 0.5}};
   return {{{{kF, {2, 2, 3, 4}}, {kF, {2, 2, 5, 4}}, {kF, {2, 2, 5, 3}}}, scale},
@@ -46,7 +46,7 @@ const OpDef op_attention = {
     .min_inputs = 3,
     .max_inputs = 4,
     .attrs = {{"scale", 1.0, true}},
-    .infer = infer,
+    .infer = attention_infer,
     .lower = [](const LowerCall& call) -> std::vector<Var> {
       Var scores = matmul(call.inputs[0] * call.attrs.real("scale"), call.inputs[1], false, true);
       const bool masked = call.inputs.size() > 3;
@@ -61,7 +61,7 @@ const OpDef op_attention = {
           const double scores = static_cast<double>((q[0] * q[1] * q[2] * v[2]).value());
           return scores * (2 * static_cast<double>((q[3] + v[3]).value()) + 5);
         },
-    .samples = samples,
+    .samples = attention_samples,
 };
 
 Var attention(Var q, Var k, Var v, Var mask, double scale) {

@@ -2,12 +2,10 @@
 #include "ops/builders.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
 
 std::vector<AttrSpec> norm_attrs() { return {{"axis", int64_t{-1}, true}, {"epsilon", 1e-3}}; }
 
@@ -24,12 +22,12 @@ void check(const InferCall& call, size_t parameters_end) {
 }
 
 // What the lowerings share: x in the type of the statistics, the reduced axes, and how a vector of channels meets x.
-struct Parts {
+struct BatchNormParts {
   Var x;
   Ints axes;
   Shape channels;
 
-  Parts(Var input, DType dtype, int64_t axis) : x(cast(input, dtype)), channels(input.shape().size(), Dim(1)) {
+  BatchNormParts(Var input, DType dtype, int64_t axis) : x(cast(input, dtype)), channels(input.shape().size(), Dim(1)) {
     channels[static_cast<size_t>(axis)] = input.dim(axis);
     for (int64_t i = 0; i < input.rank(); ++i)
       if (i != axis) axes.push_back(i);
@@ -41,7 +39,7 @@ struct Parts {
 
 std::vector<Var> lower_train(const LowerCall& call) {
   const Var gamma = call.inputs[1], beta = call.inputs[2];
-  const Parts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
+  const BatchNormParts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
   const Var mean = p.sum(p.x) / p.count();
   const Var centered = p.x - p.spread(mean);
   const Var variance = p.sum(square(centered)) / p.count();
@@ -56,7 +54,7 @@ std::vector<Var> grad_train(const GradCall& call) {
     dx = add_op(op_batch_norm_train_grad, {x, gamma, mean, variance, call.douts[0]}, call.attrs);
     dgamma = dx.output(1), dbeta = dx.output(2);
   }
-  const Parts p(x, gamma.dtype(), call.attrs.integer("axis"));
+  const BatchNormParts p(x, gamma.dtype(), call.attrs.integer("axis"));
   const auto accumulate = [&](Var part) { part = cast(broadcast_to(part, x.shape()), x.dtype()), dx = dx.valid() ? dx + part : part; };
   if (call.douts[1].valid()) accumulate(p.spread(call.douts[1] / p.count()));
   if (call.douts[2].valid()) accumulate((p.x - p.spread(mean)) * p.spread(call.douts[2] * 2.0 / p.count()));
@@ -66,7 +64,7 @@ std::vector<Var> grad_train(const GradCall& call) {
 // Mean and variance are operands here: what they owe to x reaches it through the outputs of batch_norm_train.
 std::vector<Var> lower_train_grad(const LowerCall& call) {
   const Var gamma = call.inputs[1], mean = call.inputs[2], variance = call.inputs[3];
-  const Parts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
+  const BatchNormParts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
   const Var dy = cast(call.inputs[4], gamma.dtype());
   const Var scale = rsqrt(variance + call.attrs.real("epsilon"));
   const Var normal = (p.x - p.spread(mean)) * p.spread(scale);
@@ -77,25 +75,25 @@ std::vector<Var> lower_train_grad(const LowerCall& call) {
 
 std::vector<Var> lower_infer(const LowerCall& call) {
   const Var gamma = call.inputs[1], beta = call.inputs[2], mean = call.inputs[3], variance = call.inputs[4];
-  const Parts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
+  const BatchNormParts p(call.inputs[0], gamma.dtype(), call.attrs.integer("axis"));
   const Var scale = gamma * rsqrt(variance + call.attrs.real("epsilon"));
   return {cast(p.x * p.spread(scale) + p.spread(beta - mean * scale), call.inputs[0].dtype())};
 }
 
-struct Geometry {
+struct BatchNormGeometry {
   Shape x;
   int64_t axis;
 };
 
-std::vector<Geometry> geometries() {
+std::vector<BatchNormGeometry> batch_norm_geometries() {
   return {{{2, 3, 3, 4}, 3},  {{3, 5}, 1},        {{2, 3, 4}, 1},       {{2, 4, 2, 3}, 1}, {{4, 1}, 1},
           {{2, 2, 3, 16}, 3}, {{2, 16, 2, 2}, 1}, {{2, 2, 2, 2, 3}, 4}, {{3, 2, 3, 9}, 3}};
 }
 
 template <class F>
-std::vector<Sample> make_samples(const F& make) {
+std::vector<Sample> batch_norm_make_samples(const F& make) {
   std::vector<Sample> samples;
-  for (const Geometry& g : geometries()) {
+  for (const BatchNormGeometry& g : batch_norm_geometries()) {
     Sample sample = make(TensorType{kF, g.x}, TensorType{kF, {g.x[static_cast<size_t>(g.axis)]}});
     sample.attrs = {{"axis", g.axis}, {"epsilon", 1e-3}};
     samples.push_back(std::move(sample));
@@ -106,7 +104,7 @@ std::vector<Sample> make_samples(const F& make) {
 // Operands that include a variance: positive.
 template <class F>
 std::vector<Sample> positive_samples(const F& make) {
-  std::vector<Sample> samples = make_samples(make);
+  std::vector<Sample> samples = batch_norm_make_samples(make);
   for (Sample& s : samples) s.low = 0.25;
   return samples;
 }
@@ -127,7 +125,7 @@ const OpDef op_batch_norm_train = {
     .grad = grad_train,
     .lower = lower_train,
     .flops = [](const CostCall& call) { return per_element(call, 7); },
-    .samples = [] { return make_samples([](const TensorType& x, const TensorType& c) -> Sample {
+    .samples = [] { return batch_norm_make_samples([](const TensorType& x, const TensorType& c) -> Sample {
                       return {{x, c, c}};
                     }); },
 };

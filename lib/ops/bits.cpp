@@ -14,10 +14,10 @@ std::vector<TensorType> infer_bits(const InferCall& call) {
   return {{call.inputs[0].dtype, broadcast_shapes(call, {call.inputs[0].shape, call.inputs[1].shape})}};
 }
 
-std::vector<Sample> unary_samples() {
+std::vector<Sample> bits_unary_samples() {
   return {{{{DType::kUInt8, {7}}}, {}, 0, 255}, {{{DType::kInt32, {2, 3}}}, {}, -100, 100}, {{{DType::kInt64, {0}}}}};
 }
-std::vector<Sample> binary_samples() {
+std::vector<Sample> bits_binary_samples() {
   const DType i32 = DType::kInt32, u8 = DType::kUInt8;
   return {{{{i32, {5}}, {i32, {5}}}, {}, -100, 100}, {{{u8, {2, 3}}, {u8, {3}}}, {}, 0, 255}, {{{i32, {0, 2}}, {i32, {2}}}}};
 }
@@ -39,10 +39,10 @@ std::vector<Sample> shift_samples() {
       .no_gradient = "bits of integers", \
       .samples = SAMPLES,                \
   };
-DL_BITS(bitwise_and, 2, binary_samples)
-DL_BITS(bitwise_or, 2, binary_samples)
-DL_BITS(bitwise_xor, 2, binary_samples)
-DL_BITS(bitwise_not, 1, unary_samples)
+DL_BITS(bitwise_and, 2, bits_binary_samples)
+DL_BITS(bitwise_or, 2, bits_binary_samples)
+DL_BITS(bitwise_xor, 2, bits_binary_samples)
+DL_BITS(bitwise_not, 1, bits_unary_samples)
 DL_BITS(shift_left, 2, shift_samples)
 DL_BITS(shift_right, 2, shift_samples)
 #undef DL_BITS

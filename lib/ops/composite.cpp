@@ -6,7 +6,7 @@
 namespace dl {
 namespace {
 
-std::vector<TensorType> infer(const InferCall& call) {
+std::vector<TensorType> composite_infer(const InferCall& call) {
   const int64_t results = call.attrs.integer("results"), given = static_cast<int64_t>(call.inputs.size()) - results;
   if (results < 1 || given < 0) infer_error(call, "needs its results");
   for (const int64_t i : call.attrs.integers("operands"))
@@ -16,7 +16,7 @@ std::vector<TensorType> infer(const InferCall& call) {
   return {call.inputs.begin(), call.inputs.begin() + results};
 }
 
-std::vector<Sample> samples() {
+std::vector<Sample> composite_samples() {
   const TensorType x{DType::kFloat32, {2, 3}}, y{DType::kFloat32, {4}};
   const auto attrs = [](int64_t results, std::vector<int64_t> operands, std::vector<int64_t> outputs) {
     return Attrs{{"type", std::string("Twice")}, {"results", results}, {"operands", std::move(operands)}, {"outputs", std::move(outputs)}};
@@ -37,12 +37,12 @@ const OpDef op_composite = {
               {"results", int64_t{1}, true},
               {"operands", std::vector<int64_t>(), true},
               {"outputs", std::vector<int64_t>(), true}},
-    .infer = infer,
+    .infer = composite_infer,
     .lower = [](const LowerCall& call) -> std::vector<Var> {
       return {call.inputs.begin(), call.inputs.begin() + call.attrs.integer("results")};
     },
     .flops = [](const CostCall&) { return 0.0; },
-    .samples = samples,
+    .samples = composite_samples,
 };
 
 std::vector<Var> composite(const std::vector<Var>& results, const CompositeSpec& spec) {

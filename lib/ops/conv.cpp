@@ -2,15 +2,14 @@
 #include "ops/builders.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 #include "ops/window.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
-
 // Shape of conv(x, kernel) for the geometry of the call.
-Shape output_shape(const InferCall& call, const Shape& x, const Shape& kernel) {
+Shape conv_output_shape(const InferCall& call, const Shape& x, const Shape& kernel) {
   if (x.size() < 3 || x.size() > 5) infer_error(call, "the input needs a batch axis, 1 to 3 spatial axes and a channel axis");
   if (kernel.size() != x.size())
     infer_error(call, "the kernel needs as many axes as the input: " + to_string(kernel) + " against " + to_string(x));
@@ -40,11 +39,11 @@ void check_types(const InferCall& call) {
 
 std::vector<TensorType> infer_conv(const InferCall& call) {
   check_types(call);
-  return {{call.inputs[0].dtype, output_shape(call, call.inputs[0].shape, call.inputs[1].shape)}};
+  return {{call.inputs[0].dtype, conv_output_shape(call, call.inputs[0].shape, call.inputs[1].shape)}};
 }
 
 void check_output(const InferCall& call, const Shape& dy, const Shape& x, const Shape& kernel) {
-  const Shape y = output_shape(call, x, kernel);
+  const Shape y = conv_output_shape(call, x, kernel);
   if (!(y == dy))
     infer_error(call,
                 "a convolution of " + to_string(x) + " with " + to_string(kernel) + " gives " + to_string(y) + ", not " + to_string(dy));
@@ -74,19 +73,19 @@ Window window_of(const Attrs& attrs) {
 }
 
 // A multiply and an add per output element, kernel tap and input channel of its group; padding is counted as if it were data.
-double work(const Shape& y, const Shape& kernel) {
+double conv_work(const Shape& y, const Shape& kernel) {
   double taps = 1;
   for (size_t i = 0; i + 1 < kernel.size(); ++i) taps *= static_cast<double>(kernel[i].value());
   return 2 * taps * static_cast<double>(element_count(y).value());
 }
 
-struct Geometry {
+struct ConvGeometry {
   Shape x, kernel;
   Window window;
   int64_t groups = 1;
 };
 
-std::vector<Geometry> geometries() {
+std::vector<ConvGeometry> conv_geometries() {
   return {
       {{2, 5, 5, 3}, {3, 3, 3, 4}, {}},
       {{1, 6, 5, 2}, {3, 2, 2, 3}, {{}, {2, 2}, {}, {1, 0}, {1, 1}}},      // stride 2 over an even and an odd size, asymmetric
@@ -108,7 +107,7 @@ std::vector<Geometry> geometries() {
   };
 }
 
-Attrs attrs_of(const Geometry& g) {
+Attrs conv_attrs_of(const ConvGeometry& g) {
   Attrs attrs = window_values(g.window, g.x.size() - 2, "conv");
   attrs.set("groups", g.groups);
   return attrs;
@@ -116,12 +115,12 @@ Attrs attrs_of(const Geometry& g) {
 
 // The three operators are tested on the same geometries.
 template <class F>
-std::vector<Sample> make_samples(const F& make) {
+std::vector<Sample> conv_make_samples(const F& make) {
   std::vector<Sample> samples;
-  for (const Geometry& g : geometries()) {
-    const Attrs attrs = attrs_of(g);
+  for (const ConvGeometry& g : conv_geometries()) {
+    const Attrs attrs = conv_attrs_of(g);
     const TensorType types[] = {{kF, g.x}, {kF, g.kernel}};
-    samples.push_back(make(g, attrs, output_shape({op_conv, types, attrs}, g.x, g.kernel)));
+    samples.push_back(make(g, attrs, conv_output_shape({op_conv, types, attrs}, g.x, g.kernel)));
   }
   return samples;
 }
@@ -140,10 +139,10 @@ const OpDef op_conv = {
       const int64_t groups = call.attrs.integer("groups");
       return {conv_input_grad(dy, kernel, x.shape(), window, groups), conv_weight_grad(x, dy, kernel.shape(), window, groups)};
     },
-    .flops = [](const CostCall& call) { return work(call.outputs[0].shape, call.inputs[1].shape); },
+    .flops = [](const CostCall& call) { return conv_work(call.outputs[0].shape, call.inputs[1].shape); },
     .samples =
         [] {
-          return make_samples([](const Geometry& g, const Attrs& attrs, const Shape&) -> Sample {
+          return conv_make_samples([](const ConvGeometry& g, const Attrs& attrs, const Shape&) -> Sample {
             return {{{kF, g.x}, {kF, g.kernel}}, attrs};
           });
         },
@@ -161,10 +160,10 @@ const OpDef op_conv_input_grad = {
       const int64_t groups = call.attrs.integer("groups");
       return {conv(dx, kernel, window, groups), conv_weight_grad(dx, dy, kernel.shape(), window, groups)};
     },
-    .flops = [](const CostCall& call) { return work(call.inputs[0].shape, call.inputs[1].shape); },
+    .flops = [](const CostCall& call) { return conv_work(call.inputs[0].shape, call.inputs[1].shape); },
     .samples =
         [] {
-          return make_samples([](const Geometry& g, Attrs attrs, const Shape& y) -> Sample {
+          return conv_make_samples([](const ConvGeometry& g, Attrs attrs, const Shape& y) -> Sample {
             attrs.set("x_shape", g.x);
             return {{{kF, y}, {kF, g.kernel}}, attrs};
           });
@@ -183,10 +182,10 @@ const OpDef op_conv_weight_grad = {
       const int64_t groups = call.attrs.integer("groups");
       return {conv_input_grad(dy, dkernel, x.shape(), window, groups), conv(x, dkernel, window, groups)};
     },
-    .flops = [](const CostCall& call) { return work(call.inputs[1].shape, call.attrs.shape("kernel_shape")); },
+    .flops = [](const CostCall& call) { return conv_work(call.inputs[1].shape, call.attrs.shape("kernel_shape")); },
     .samples =
         [] {
-          return make_samples([](const Geometry& g, Attrs attrs, const Shape& y) -> Sample {
+          return conv_make_samples([](const ConvGeometry& g, Attrs attrs, const Shape& y) -> Sample {
             attrs.set("kernel_shape", g.kernel);
             return {{{kF, g.x}, {kF, y}}, attrs};
           });

@@ -11,11 +11,11 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32, kI = DType::kInt64;
 constexpr double kNever = -1e30;  // the logarithm of 0, finite so that its derivatives are
 
 void check_ctc(const InferCall& call) {
@@ -99,7 +99,7 @@ struct Alignments {
 
 Tensor labels(Dims dims, std::vector<int64_t> values) { return Tensor::from<int64_t>(std::move(dims), values); }
 
-std::vector<Sample> samples(bool gradient) {
+std::vector<Sample> ctc_samples(bool gradient) {
   std::vector<Sample> samples;
   const auto add = [&](Shape logits, Tensor given, double range) {
     const Shape batch = {logits[0]};
@@ -119,7 +119,7 @@ std::vector<Sample> samples(bool gradient) {
   return samples;
 }
 
-double cost(const CostCall& call) {
+double ctc_cost(const CostCall& call) {
   return 20 * static_cast<double>(element_count(call.inputs[0].shape).value() +
                                   (call.inputs[0].shape[1] * element_count(call.inputs[1].shape)).value());
 }
@@ -142,8 +142,8 @@ const OpDef op_ctc_loss = {
       const Var total = a.total(a.forward());
       return {select(less(total, kNever / 10), std::numeric_limits<double>::infinity(), -total)};
     },
-    .flops = cost,
-    .samples = [] { return samples(false); },
+    .flops = ctc_cost,
+    .samples = [] { return ctc_samples(false); },
 };
 
 // (softmax - the probability that a step is aligned with the class) dy
@@ -166,8 +166,8 @@ const OpDef op_ctc_loss_grad = {
       const Var aligned = matmul(concat(steps, 1), one_hot(a.places, logits.dim(2), logits.dtype()));
       return {(softmax(logits) - aligned) * expand_dims(expand_dims(call.inputs[2], -1), -1)};
     },
-    .flops = cost,
-    .samples = [] { return samples(true); },
+    .flops = ctc_cost,
+    .samples = [] { return ctc_samples(true); },
 };
 
 Var ctc_loss(Var logits, Var labels) { return add_op(op_ctc_loss, {logits, labels}); }

@@ -2,11 +2,10 @@
 #include "ops/builders.h"
 #include "ops/indexing.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 std::vector<AttrSpec> cumulative_attrs() { return {{"axis", int64_t{0}, true}, {"exclusive", int64_t{0}}, {"reverse", int64_t{0}}}; }
 

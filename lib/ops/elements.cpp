@@ -2,11 +2,10 @@
 #include "ops/builders.h"
 #include "ops/indexing.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32, kI = DType::kInt64;
 
 void check_places(const InferCall& call) {
   const TensorType &x = call.inputs[0], &at = call.inputs[1];

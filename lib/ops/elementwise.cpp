@@ -34,9 +34,7 @@ Range range_of(std::string_view name) {
   return {-2, 2};
 }
 
-constexpr DType kF = DType::kFloat32;
-
-std::vector<Sample> unary_samples(const char* name, bool differentiable) {
+std::vector<Sample> elementwise_unary_samples(const char* name, bool differentiable) {
   const auto [low, high] = range_of(name);
   std::vector<Sample> samples;
   for (const Dims& dims : {Dims{7}, Dims{3, 0, 2}, Dims{}, Dims{2, 33}})
@@ -44,7 +42,7 @@ std::vector<Sample> unary_samples(const char* name, bool differentiable) {
   return samples;
 }
 
-std::vector<Sample> binary_samples(const char* name, bool differentiable) {
+std::vector<Sample> elementwise_binary_samples(const char* name, bool differentiable) {
   const auto [low, high] = range_of(name);
   std::vector<Sample> samples;
   const std::vector<std::pair<Dims, Dims>> shapes = {{{5}, {5}},    {{2, 3}, {3}},      {{4, 1, 3}, {2, 1}}, {{}, {3}},
@@ -65,19 +63,19 @@ Var like(Var x, double value) { return scalar(*x.graph, x.dtype(), value); }
 
 }  // namespace
 
-#define DL_UNARY(NAME, VALUE, GRAD)                                                             \
-  const OpDef op_##NAME = {                                                                     \
-      .name = #NAME,                                                                            \
-      .kind = OpKind::kElementwise,                                                             \
-      .min_inputs = 1,                                                                          \
-      .max_inputs = 1,                                                                          \
-      .infer = infer_unary,                                                                     \
-      .grad = [](const GradCall& call) -> std::vector<Var> {                                    \
-        [[maybe_unused]] const Var x = call.inputs[0], y = call.outputs[0], dy = call.douts[0]; \
-        return {Var(GRAD)};                                                                     \
-      },                                                                                        \
-      .samples = [] { return unary_samples(#NAME, std::string_view(#GRAD) != "NONE"); },        \
-  };                                                                                            \
+#define DL_UNARY(NAME, VALUE, GRAD)                                                                  \
+  const OpDef op_##NAME = {                                                                          \
+      .name = #NAME,                                                                                 \
+      .kind = OpKind::kElementwise,                                                                  \
+      .min_inputs = 1,                                                                               \
+      .max_inputs = 1,                                                                               \
+      .infer = infer_unary,                                                                          \
+      .grad = [](const GradCall& call) -> std::vector<Var> {                                         \
+        [[maybe_unused]] const Var x = call.inputs[0], y = call.outputs[0], dy = call.douts[0];      \
+        return {Var(GRAD)};                                                                          \
+      },                                                                                             \
+      .samples = [] { return elementwise_unary_samples(#NAME, std::string_view(#GRAD) != "NONE"); }, \
+  };                                                                                                 \
   Var NAME(Var x) { return add_op(op_##NAME, {x}); }
 #define DL_BINARY(NAME, VALUE, GRAD_A, GRAD_B)                                                                      \
   const OpDef op_##NAME = {                                                                                         \
@@ -90,24 +88,25 @@ Var like(Var x, double value) { return scalar(*x.graph, x.dtype(), value); }
         [[maybe_unused]] const Var a = call.inputs[0], b = call.inputs[1], y = call.outputs[0], dy = call.douts[0]; \
         return {sum_to_operand(GRAD_A, a), sum_to_operand(GRAD_B, b)};                                              \
       },                                                                                                            \
-      .samples = [] { return binary_samples(#NAME, true); },                                                        \
+      .samples = [] { return elementwise_binary_samples(#NAME, true); },                                            \
   };                                                                                                                \
   Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); }                                                      \
   Var NAME(Var a, double b) { return NAME(a, like(a, b)); }                                                         \
   Var NAME(double a, Var b) { return NAME(like(b, a), b); }
-#define DL_COMPARE(NAME, VALUE)                                \
-  const OpDef op_##NAME = {                                    \
-      .name = #NAME,                                           \
-      .kind = OpKind::kElementwise,                            \
-      .min_inputs = 2,                                         \
-      .max_inputs = 2,                                         \
-      .infer = infer_compare,                                  \
-      .no_gradient = "comparison",                             \
-      .samples = [] { return binary_samples(#NAME, false); },  \
-  };                                                           \
-  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); } \
+#define DL_COMPARE(NAME, VALUE)                                           \
+  const OpDef op_##NAME = {                                               \
+      .name = #NAME,                                                      \
+      .kind = OpKind::kElementwise,                                       \
+      .min_inputs = 2,                                                    \
+      .max_inputs = 2,                                                    \
+      .infer = infer_compare,                                             \
+      .no_gradient = "comparison",                                        \
+      .samples = [] { return elementwise_binary_samples(#NAME, false); }, \
+  };                                                                      \
+  Var NAME(Var a, Var b) { return add_op(op_##NAME, {a, b}); }            \
   Var NAME(Var a, double b) { return NAME(a, like(a, b)); }
 #include "ops/elementwise.def"
+#include "ops/samples.h"
 #undef DL_UNARY
 #undef DL_BINARY
 #undef DL_COMPARE

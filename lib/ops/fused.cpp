@@ -4,12 +4,11 @@
 
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 #include "ops/window.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 void check_activation(const InferCall& call) {
   const std::string& name = call.attrs.text("activation");

@@ -1,12 +1,9 @@
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
-
-Tensor indices(Dims dims, std::vector<int64_t> values) { return Tensor::from<int64_t>(std::move(dims), values); }
 
 void check_indices(const InferCall& call) {
   const DType type = call.inputs[1].dtype;
@@ -35,10 +32,10 @@ const OpDef op_gather = {
     },
     .samples = []() -> std::vector<Sample> {
       const DType i = DType::kInt64;
-      return {{{{kF, {5, 3}}, {i, {4}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, indices({4}, {4, 0, 4, 2})}},
-              {{{kF, {2, 3, 2}}, {i, {2, 2}}}, {{"axis", int64_t{1}}}, -2, 2, {{}, indices({2, 2}, {0, 2, 2, 1})}},
-              {{{kF, {3}}, {i, {}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, indices({}, {1})}},
-              {{{kF, {3, 2}}, {i, {0}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, indices({0}, {})}}};
+      return {{{{kF, {5, 3}}, {i, {4}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, index_tensor({4}, {4, 0, 4, 2})}},
+              {{{kF, {2, 3, 2}}, {i, {2, 2}}}, {{"axis", int64_t{1}}}, -2, 2, {{}, index_tensor({2, 2}, {0, 2, 2, 1})}},
+              {{{kF, {3}}, {i, {}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, index_tensor({}, {1})}},
+              {{{kF, {3, 2}}, {i, {0}}}, {{"axis", int64_t{0}}}, -2, 2, {{}, index_tensor({0}, {})}}};
     },
 };
 
@@ -67,9 +64,10 @@ const OpDef op_scatter_add = {
     .flops = [](const CostCall& call) { return static_cast<double>(element_count(call.inputs[0].shape).value()); },
     .samples = []() -> std::vector<Sample> {
       const DType i = DType::kInt64;
-      return {{{{kF, {4, 3}}, {i, {4}}}, {{"axis", int64_t{0}}, {"size", Shape{5}}}, -2, 2, {{}, indices({4}, {4, 0, 4, 2})}},
-              {{{kF, {2, 2, 2, 2}}, {i, {2, 2}}}, {{"axis", int64_t{1}}, {"size", Shape{3}}}, -2, 2, {{}, indices({2, 2}, {0, 2, 2, 1})}},
-              {{{kF, {}}, {i, {}}}, {{"axis", int64_t{0}}, {"size", Shape{2}}}, -2, 2, {{}, indices({}, {1})}}};
+      return {
+          {{{kF, {4, 3}}, {i, {4}}}, {{"axis", int64_t{0}}, {"size", Shape{5}}}, -2, 2, {{}, index_tensor({4}, {4, 0, 4, 2})}},
+          {{{kF, {2, 2, 2, 2}}, {i, {2, 2}}}, {{"axis", int64_t{1}}, {"size", Shape{3}}}, -2, 2, {{}, index_tensor({2, 2}, {0, 2, 2, 1})}},
+          {{{kF, {}}, {i, {}}}, {{"axis", int64_t{0}}, {"size", Shape{2}}}, -2, 2, {{}, index_tensor({}, {1})}}};
     },
 };
 

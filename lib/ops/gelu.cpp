@@ -5,11 +5,11 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
 const double kSqrtHalf = std::numbers::sqrt2 / 2;
 const double kSqrtTwoOverPi = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
 constexpr double kCubic = 0.044715;

@@ -5,14 +5,14 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
-
-std::vector<AttrSpec> attrs() { return {{"axes", Ints{}, true}, {"epsilon", 1e-3, true}, {"scale", int64_t{0}}, {"center", int64_t{0}}}; }
+std::vector<AttrSpec> layer_norm_attrs() {
+  return {{"axes", Ints{}, true}, {"epsilon", 1e-3, true}, {"scale", int64_t{0}}, {"center", int64_t{0}}};
+}
 
 Shape part_of(const Shape& shape, const Ints& axes) {
   Shape part;
@@ -21,7 +21,7 @@ Shape part_of(const Shape& shape, const Ints& axes) {
 }
 
 // Operands: x, [gamma], [beta]; of the gradient: x, [gamma], dy.
-std::vector<TensorType> infer(const InferCall& call) {
+std::vector<TensorType> layer_norm_infer(const InferCall& call) {
   check_same_float(call, 0, call.inputs.size());
   const Ints& axes = call.attrs.integers("axes");
   if (axes.empty()) infer_error(call, "needs an axis to normalise over");
@@ -32,7 +32,7 @@ std::vector<TensorType> infer(const InferCall& call) {
   return {call.inputs[0]};
 }
 
-std::vector<TensorType> infer_grad(const InferCall& call) {
+std::vector<TensorType> layer_norm_infer_grad(const InferCall& call) {
   check_same_float(call, 0, call.inputs.size());
   const TensorType &x = call.inputs[0], part = {x.dtype, part_of(x.shape, call.attrs.integers("axes"))};
   const size_t scale = static_cast<size_t>(call.attrs.flag("scale"));
@@ -61,7 +61,7 @@ Normalized normalize(Var x, const Ints& axes, double epsilon) {
   return {rstd, d * rstd};
 }
 
-std::vector<Var> lower_grad(const LowerCall& call) {
+std::vector<Var> layer_norm_lower_grad(const LowerCall& call) {
   const Ints& axes = call.attrs.integers("axes");
   const bool scale = call.attrs.flag("scale");
   const Var x = call.inputs[0], dy = call.inputs.back();
@@ -77,26 +77,26 @@ std::vector<Var> lower_grad(const LowerCall& call) {
   return results;
 }
 
-Attrs sample_attrs(Ints axes, bool scale, bool center) {
+Attrs layer_norm_sample_attrs(Ints axes, bool scale, bool center) {
   return {{"axes", std::move(axes)}, {"epsilon", 1e-3}, {"scale", int64_t{scale}}, {"center", int64_t{center}}};
 }
 
-std::vector<Sample> samples() {
-  return {{{{kF, {4, 6}}, {kF, {6}}, {kF, {6}}}, sample_attrs({1}, true, true)},
-          {{{kF, {4, 6}}}, sample_attrs({1}, false, false)},
-          {{{kF, {3, 5}}, {kF, {5}}}, sample_attrs({1}, true, false)},
-          {{{kF, {3, 5}}, {kF, {5}}}, sample_attrs({1}, false, true)},
-          {{{kF, {2, 3, 4, 5}}, {kF, {4, 5}}, {kF, {4, 5}}}, sample_attrs({2, 3}, true, true)},
-          {{{kF, {2, 3, 4}}, {kF, {3}}, {kF, {3}}}, sample_attrs({1}, true, true)},
-          {{{kF, {2, 3, 4}}, {kF, {2, 4}}, {kF, {2, 4}}}, sample_attrs({0, 2}, true, true)},
-          {{{kF, {3, 1}}, {kF, {1}}, {kF, {1}}}, sample_attrs({1}, true, true)},
-          {{{kF, {0, 4}}, {kF, {4}}, {kF, {4}}}, sample_attrs({1}, true, true)},
-          {{{kF, {70, 67}}, {kF, {67}}, {kF, {67}}}, sample_attrs({1}, true, true)},
-          {{{kF, {5}}, {kF, {5}}, {kF, {5}}}, sample_attrs({0}, true, true)}};
+std::vector<Sample> layer_norm_samples() {
+  return {{{{kF, {4, 6}}, {kF, {6}}, {kF, {6}}}, layer_norm_sample_attrs({1}, true, true)},
+          {{{kF, {4, 6}}}, layer_norm_sample_attrs({1}, false, false)},
+          {{{kF, {3, 5}}, {kF, {5}}}, layer_norm_sample_attrs({1}, true, false)},
+          {{{kF, {3, 5}}, {kF, {5}}}, layer_norm_sample_attrs({1}, false, true)},
+          {{{kF, {2, 3, 4, 5}}, {kF, {4, 5}}, {kF, {4, 5}}}, layer_norm_sample_attrs({2, 3}, true, true)},
+          {{{kF, {2, 3, 4}}, {kF, {3}}, {kF, {3}}}, layer_norm_sample_attrs({1}, true, true)},
+          {{{kF, {2, 3, 4}}, {kF, {2, 4}}, {kF, {2, 4}}}, layer_norm_sample_attrs({0, 2}, true, true)},
+          {{{kF, {3, 1}}, {kF, {1}}, {kF, {1}}}, layer_norm_sample_attrs({1}, true, true)},
+          {{{kF, {0, 4}}, {kF, {4}}, {kF, {4}}}, layer_norm_sample_attrs({1}, true, true)},
+          {{{kF, {70, 67}}, {kF, {67}}, {kF, {67}}}, layer_norm_sample_attrs({1}, true, true)},
+          {{{kF, {5}}, {kF, {5}}, {kF, {5}}}, layer_norm_sample_attrs({0}, true, true)}};
 }
 
-std::vector<Sample> grad_samples() {
-  std::vector<Sample> result = samples();
+std::vector<Sample> layer_norm_grad_samples() {
+  std::vector<Sample> result = layer_norm_samples();
   for (Sample& s : result) {
     if (s.attrs.flag("center")) s.inputs.pop_back();
     s.inputs.push_back(s.inputs[0]);
@@ -110,8 +110,8 @@ const OpDef op_layer_norm = {
     .name = "layer_norm",
     .min_inputs = 1,
     .max_inputs = 3,
-    .attrs = attrs(),
-    .infer = infer,
+    .attrs = layer_norm_attrs(),
+    .infer = layer_norm_infer,
     .grad = [](const GradCall& call) -> std::vector<Var> {
       std::vector<Var> operands = {call.inputs[0]};
       if (call.attrs.flag("scale")) operands.push_back(call.inputs[1]);
@@ -130,7 +130,7 @@ const OpDef op_layer_norm = {
       return {y};
     },
     .flops = [](const CostCall& call) { return 8 * static_cast<double>(element_count(call.inputs[0].shape).value()); },
-    .samples = samples,
+    .samples = layer_norm_samples,
 };
 
 // x, [gamma], dy -> dx, [dgamma], [dbeta]
@@ -138,11 +138,11 @@ const OpDef op_layer_norm_grad = {
     .name = "layer_norm_grad",
     .min_inputs = 2,
     .max_inputs = 3,
-    .attrs = attrs(),
-    .infer = infer_grad,
-    .lower = lower_grad,
+    .attrs = layer_norm_attrs(),
+    .infer = layer_norm_infer_grad,
+    .lower = layer_norm_lower_grad,
     .flops = [](const CostCall& call) { return 16 * static_cast<double>(element_count(call.inputs[0].shape).value()); },
-    .samples = grad_samples,
+    .samples = layer_norm_grad_samples,
 };
 
 Var layer_norm(Var x, Var gamma, Var beta, std::vector<int64_t> axes, double epsilon) {

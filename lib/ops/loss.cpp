@@ -5,11 +5,11 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Shape without_last(const Shape& shape) { return Shape(shape.begin(), shape.end() - 1); }
@@ -37,7 +37,7 @@ void check_dy(const InferCall& call) {
   check_shape(call, 2, without_last(call.inputs[0].shape), "dy");
 }
 
-double cost(const CostCall& call) { return 6 * static_cast<double>(element_count(call.inputs[0].shape).value()); }
+double loss_cost(const CostCall& call) { return 6 * static_cast<double>(element_count(call.inputs[0].shape).value()); }
 
 // ---- target indices
 
@@ -52,8 +52,6 @@ Picked pick(Var logits, Var indices) {
   const Var hit = equal(expand_dims(indices, -1), iota(*logits.graph, indices.dtype(), shape, -1));
   return {hit, logical_and(greater_equal(indices, 0), less(indices, size_of(logits, {-1}, indices.dtype())))};
 }
-
-Tensor indices(Dims dims, std::vector<int64_t> values) { return Tensor::from<int64_t>(std::move(dims), values); }
 
 std::vector<Sample> dense_samples() {
   std::vector<Sample> samples;
@@ -71,12 +69,12 @@ std::vector<Sample> dense_grad_samples() {
 
 std::vector<Sample> sparse_samples() {
   const DType i = DType::kInt64;
-  return {{{{kF, {4}}, {i, {}}}, {}, -2, 2, {{}, indices({}, {3})}},
-          {{{kF, {3, 5}}, {i, {3}}}, {}, -2, 2, {{}, indices({3}, {0, 4, 4})}},
-          {{{kF, {2, 2, 10}}, {i, {2, 2}}}, {}, -2, 2, {{}, indices({2, 2}, {9, 0, 3, 3})}},
-          {{{kF, {0, 3}}, {i, {0}}}, {}, -2, 2, {{}, indices({0}, {})}},
-          {{{kF, {2, 37}}, {DType::kInt32, {2}}}, {}, -40, 40, {{}, indices({2}, {36, 1}).cast(DType::kInt32)}},
-          {{{kF, {2, 1}}, {i, {2}}}, {}, -2, 2, {{}, indices({2}, {0, 0})}}};
+  return {{{{kF, {4}}, {i, {}}}, {}, -2, 2, {{}, index_tensor({}, {3})}},
+          {{{kF, {3, 5}}, {i, {3}}}, {}, -2, 2, {{}, index_tensor({3}, {0, 4, 4})}},
+          {{{kF, {2, 2, 10}}, {i, {2, 2}}}, {}, -2, 2, {{}, index_tensor({2, 2}, {9, 0, 3, 3})}},
+          {{{kF, {0, 3}}, {i, {0}}}, {}, -2, 2, {{}, index_tensor({0}, {})}},
+          {{{kF, {2, 37}}, {DType::kInt32, {2}}}, {}, -40, 40, {{}, index_tensor({2}, {36, 1}).cast(DType::kInt32)}},
+          {{{kF, {2, 1}}, {i, {2}}}, {}, -2, 2, {{}, index_tensor({2}, {0, 0})}}};
 }
 
 std::vector<Sample> sparse_grad_samples() {
@@ -103,7 +101,7 @@ const OpDef op_softmax_cross_entropy = {
       return {add_op(op_softmax_cross_entropy_grad, {logits, target, dy}), -log_softmax(logits) * expand_dims(dy, -1)};
     },
     .lower = [](const LowerCall& call) -> std::vector<Var> { return {-reduce_sum(call.inputs[1] * log_softmax(call.inputs[0]), {-1})}; },
-    .flops = cost,
+    .flops = loss_cost,
     .samples = dense_samples,
 };
 
@@ -122,7 +120,7 @@ const OpDef op_softmax_cross_entropy_grad = {
       const Var logits = call.inputs[0], target = call.inputs[1], dy = call.inputs[2];
       return {(softmax(logits) * reduce_sum(target, {-1}, true) - target) * expand_dims(dy, -1)};
     },
-    .flops = cost,
+    .flops = loss_cost,
     .samples = dense_grad_samples,
 };
 
@@ -141,7 +139,7 @@ const OpDef op_sparse_softmax_cross_entropy = {
       const auto [hit, in_range] = pick(call.inputs[0], call.inputs[1]);
       return {select(in_range, -reduce_sum(select(hit, log_softmax(call.inputs[0]), 0.0), {-1}), kNaN)};
     },
-    .flops = cost,
+    .flops = loss_cost,
     .samples = sparse_samples,
 };
 
@@ -159,7 +157,7 @@ const OpDef op_sparse_softmax_cross_entropy_grad = {
       const auto [hit, in_range] = pick(logits, call.inputs[1]);
       return {(softmax(logits) - cast(hit, logits.dtype())) * expand_dims(select(in_range, call.inputs[2], kNaN), -1)};
     },
-    .flops = cost,
+    .flops = loss_cost,
     .samples = sparse_grad_samples,
 };
 
@@ -181,7 +179,7 @@ const OpDef op_sigmoid_cross_entropy = {
       const Var x = call.inputs[0];
       return {relu(x) - x * call.inputs[1] + log1p(exp(-abs(x)))};
     },
-    .flops = cost,
+    .flops = loss_cost,
     .samples = []() -> std::vector<Sample> {
       std::vector<Sample> samples;
       for (const Shape& shape : {Shape{}, Shape{7}, Shape{3, 5}, Shape{0, 2}, Shape{2, 33}})

@@ -1,11 +1,10 @@
 #include "ops/broadcast.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 std::vector<TensorType> infer_matmul(const InferCall& call) {
   const Shape &a = call.inputs[0].shape, &b = call.inputs[1].shape;

@@ -4,11 +4,10 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 // `slots` tensors like the parameter follow the gradient; the rest are scalars.
 std::vector<TensorType> infer_update(const InferCall& call, size_t slots) {

@@ -3,15 +3,13 @@
 #include "ops/builders.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 #include "ops/window.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
-
-Shape output_shape(const InferCall& call, const Shape& x) {
+Shape pool_output_shape(const InferCall& call, const Shape& x) {
   if (x.size() < 3 || x.size() > 5) infer_error(call, "the input needs a batch axis, 1 to 3 spatial axes and a channel axis");
   const Ints& size = call.attrs.integers("size");
   check_window(call, x.size() - 2);
@@ -40,7 +38,7 @@ void check_shape(const InferCall& call, const Shape& expected, const Shape& foun
 
 std::vector<TensorType> infer_pool(const InferCall& call) {
   check_type(call);
-  return {{call.inputs[0].dtype, output_shape(call, call.inputs[0].shape)}};
+  return {{call.inputs[0].dtype, pool_output_shape(call, call.inputs[0].shape)}};
 }
 
 std::vector<AttrSpec> max_attrs() { return window_attrs({{"size", Ints{}, true}}); }
@@ -51,18 +49,18 @@ std::vector<AttrSpec> avg_attrs(std::vector<AttrSpec> more = {}) {
 }
 
 // One comparison or addition per tap.
-double work(const CostCall& call, const Shape& y) {
+double pool_work(const CostCall& call, const Shape& y) {
   double taps = 1;
   for (int64_t s : call.attrs.integers("size")) taps *= static_cast<double>(s);
   return taps * static_cast<double>(element_count(y).value());
 }
 
-struct Geometry {
+struct PoolGeometry {
   Shape x;
   Window window;
 };
 
-std::vector<Geometry> geometries() {
+std::vector<PoolGeometry> pool_geometries() {
   return {
       {{2, 4, 6, 3}, {{2, 2}, {2, 2}}},
       {{1, 5, 7, 2}, {{3, 2}, {2, 2}, {}, {1, 0}, {1, 1}}},  // odd sizes, asymmetric padding
@@ -80,19 +78,19 @@ std::vector<Geometry> geometries() {
   };
 }
 
-Attrs attrs_of(const Window& window) {
+Attrs pool_attrs_of(const Window& window) {
   Attrs attrs = window_values(window, window.size.size(), "pool");
   attrs.set("size", window.size);
   return attrs;
 }
 
 template <class F>
-std::vector<Sample> make_samples(const F& make) {
+std::vector<Sample> pool_make_samples(const F& make) {
   std::vector<Sample> samples;
-  for (const Geometry& g : geometries()) {
-    const Attrs attrs = attrs_of(g.window);
+  for (const PoolGeometry& g : pool_geometries()) {
+    const Attrs attrs = pool_attrs_of(g.window);
     const TensorType type{kF, g.x};
-    samples.push_back(make(g.x, attrs, output_shape({op_max_pool, {&type, 1}, attrs}, g.x)));
+    samples.push_back(make(g.x, attrs, pool_output_shape({op_max_pool, {&type, 1}, attrs}, g.x)));
   }
   return samples;
 }
@@ -102,7 +100,7 @@ template <class F>
 std::vector<Sample> avg_samples(const F& make) {
   std::vector<Sample> samples;
   for (int64_t count_padding : {0, 1})
-    for (Sample& s : make_samples(make)) {
+    for (Sample& s : pool_make_samples(make)) {
       s.attrs.set("count_padding", count_padding);
       samples.push_back(std::move(s));
     }
@@ -120,10 +118,11 @@ const OpDef op_max_pool = {
     .grad = [](const GradCall& call) -> std::vector<Var> {
       return {add_op(op_max_pool_grad, {call.inputs[0], call.douts[0]}, call.attrs)};
     },
-    .flops = [](const CostCall& call) { return work(call, call.outputs[0].shape); },
-    .samples = [] { return make_samples([](const Shape& x, const Attrs& attrs, const Shape&) -> Sample {
-                      return {{{kF, x}}, attrs};
-                    }); },
+    .flops = [](const CostCall& call) { return pool_work(call, call.outputs[0].shape); },
+    .samples =
+        [] { return pool_make_samples([](const Shape& x, const Attrs& attrs, const Shape&) -> Sample {
+               return {{{kF, x}}, attrs};
+             }); },
 };
 
 // (x, dy) -> dx: each window's dy goes to its first maximum in window order (a NaN counts as the maximum).
@@ -134,16 +133,18 @@ const OpDef op_max_pool_grad = {
     .attrs = max_attrs(),
     .infer = [](const InferCall& call) -> std::vector<TensorType> {
       check_type(call);
-      check_shape(call, output_shape(call, call.inputs[0].shape), call.inputs[1].shape);
+      check_shape(call, pool_output_shape(call, call.inputs[0].shape), call.inputs[1].shape);
       return {call.inputs[0]};
     },
     .grad = [](const GradCall& call) -> std::vector<Var> {
       return {Var{}, add_op(op_max_pool_gather, {call.inputs[0], call.douts[0]}, call.attrs)};
     },
-    .flops = [](const CostCall& call) { return work(call, call.inputs[1].shape); },
+    .flops = [](const CostCall& call) { return pool_work(call, call.inputs[1].shape); },
     .samples =
         [] {
-          return make_samples([](const Shape& x, const Attrs& attrs, const Shape& y) -> Sample { return {{{kF, x}, {kF, y}}, attrs}; });
+          return pool_make_samples([](const Shape& x, const Attrs& attrs, const Shape& y) -> Sample {
+            return {{{kF, x}, {kF, y}}, attrs};
+          });
         },
 };
 
@@ -156,16 +157,16 @@ const OpDef op_max_pool_gather = {
     .infer = [](const InferCall& call) -> std::vector<TensorType> {
       check_type(call);
       check_shape(call, call.inputs[0].shape, call.inputs[1].shape);
-      return {{call.inputs[0].dtype, output_shape(call, call.inputs[0].shape)}};
+      return {{call.inputs[0].dtype, pool_output_shape(call, call.inputs[0].shape)}};
     },
     .grad = [](const GradCall& call) -> std::vector<Var> {
       return {Var{}, add_op(op_max_pool_grad, {call.inputs[0], call.douts[0]}, call.attrs)};
     },
-    .flops = [](const CostCall& call) { return work(call, call.outputs[0].shape); },
+    .flops = [](const CostCall& call) { return pool_work(call, call.outputs[0].shape); },
     .samples =
-        [] { return make_samples([](const Shape& x, const Attrs& attrs, const Shape&) -> Sample {
-               return {{{kF, x}, {kF, x}}, attrs};
-             }); },
+        [] {
+          return pool_make_samples([](const Shape& x, const Attrs& attrs, const Shape&) -> Sample { return {{{kF, x}, {kF, x}}, attrs}; });
+        },
 };
 
 const OpDef op_avg_pool = {
@@ -179,7 +180,7 @@ const OpDef op_avg_pool = {
       attrs.set("x_shape", call.inputs[0].shape());
       return {add_op(op_avg_pool_grad, {call.douts[0]}, std::move(attrs))};
     },
-    .flops = [](const CostCall& call) { return work(call, call.outputs[0].shape); },
+    .flops = [](const CostCall& call) { return pool_work(call, call.outputs[0].shape); },
     .samples = [] { return avg_samples([](const Shape& x, const Attrs& attrs, const Shape&) -> Sample {
                       return {{{kF, x}}, attrs};
                     }); },
@@ -193,7 +194,7 @@ const OpDef op_avg_pool_grad = {
     .infer = [](const InferCall& call) -> std::vector<TensorType> {
       check_type(call);
       const Shape& x = call.attrs.shape("x_shape");
-      check_shape(call, output_shape(call, x), call.inputs[0].shape);
+      check_shape(call, pool_output_shape(call, x), call.inputs[0].shape);
       return {{call.inputs[0].dtype, x}};
     },
     .grad = [](const GradCall& call) -> std::vector<Var> {
@@ -202,7 +203,7 @@ const OpDef op_avg_pool_grad = {
         if (name != "x_shape") attrs.set(name, value);
       return {add_op(op_avg_pool, {call.douts[0]}, std::move(attrs))};
     },
-    .flops = [](const CostCall& call) { return work(call, call.inputs[0].shape); },
+    .flops = [](const CostCall& call) { return pool_work(call, call.inputs[0].shape); },
     .samples =
         [] {
           return avg_samples([](const Shape& x, Attrs attrs, const Shape& y) -> Sample {
@@ -212,10 +213,10 @@ const OpDef op_avg_pool_grad = {
         },
 };
 
-Var max_pool(Var x, const Window& window) { return add_op(op_max_pool, {x}, attrs_of(window)); }
+Var max_pool(Var x, const Window& window) { return add_op(op_max_pool, {x}, pool_attrs_of(window)); }
 
 Var avg_pool(Var x, const Window& window, bool count_padding) {
-  Attrs attrs = attrs_of(window);
+  Attrs attrs = pool_attrs_of(window);
   attrs.set("count_padding", int64_t{count_padding});
   return add_op(op_avg_pool, {x}, std::move(attrs));
 }

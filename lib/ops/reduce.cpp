@@ -2,12 +2,10 @@
 
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
 
 std::vector<AttrSpec> reduce_attrs() { return {{"axes", Ints{}, true}, {"keepdims", int64_t{0}}}; }
 

@@ -6,17 +6,15 @@
 #include "graph/program.h"
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
-
 // Where operands and results of a node lie.
-struct Parts {
+struct ScanParts {
   size_t states, sequences, outputs;
-  explicit Parts(const Attrs& attrs)
+  explicit ScanParts(const Attrs& attrs)
       : states(static_cast<size_t>(attrs.integer("states"))),
         sequences(attrs.integers("reversed").size()),
         outputs(attrs.integers("reversed_outputs").size()) {}
@@ -32,9 +30,9 @@ TensorType with_axis(TensorType type, size_t axis, Dim size) {
   return type;
 }
 
-std::vector<TensorType> infer(const InferCall& call) {
+std::vector<TensorType> scan_infer(const InferCall& call) {
   const Program& body = call.attrs.body("body");
-  const Parts parts(call.attrs);
+  const ScanParts parts(call.attrs);
   const auto axis = static_cast<size_t>(call.attrs.integer("axis"));
   if (parts.sequences == 0) infer_error(call, "needs a sequence to walk over");
   if (body.inputs.size() != call.inputs.size() || body.outputs.size() != parts.states + parts.outputs)
@@ -62,9 +60,9 @@ std::vector<TensorType> infer(const InferCall& call) {
   return types;
 }
 
-std::vector<Var> lower(const LowerCall& call) {
+std::vector<Var> scan_lower(const LowerCall& call) {
   const Program& body = call.attrs.body("body");
-  const Parts parts(call.attrs);
+  const ScanParts parts(call.attrs);
   const int64_t axis = call.attrs.integer("axis");
   const Ints &reversed = call.attrs.integers("reversed"), &reversed_outputs = call.attrs.integers("reversed_outputs");
   const Dim steps = call.inputs[parts.states].dim(axis);
@@ -94,7 +92,7 @@ std::vector<Var> lower(const LowerCall& call) {
   return outputs;
 }
 
-double flops(const CostCall& call) {
+double scan_flops(const CostCall& call) {
   const Program& body = call.attrs.body("body");
   double each = 0;
   for (uint32_t i = 0; i < body.graph.size(); ++i) {
@@ -103,7 +101,7 @@ double flops(const CostCall& call) {
     for (Value v : node.inputs) inputs.push_back(body.graph.type(v));
     each += flops_of(*node.op, {node.attrs, inputs, node.types});
   }
-  const Shape& sequence = call.inputs[Parts(call.attrs).states].shape;
+  const Shape& sequence = call.inputs[ScanParts(call.attrs).states].shape;
   return each * static_cast<double>(sequence[static_cast<size_t>(call.attrs.integer("axis"))].value());
 }
 
@@ -154,9 +152,9 @@ const OpDef op_scan = {
               {"axis", int64_t{0}, true},
               {"reversed", Ints{}, true},
               {"reversed_outputs", Ints{}, true}},
-    .infer = infer,
-    .lower = lower,
-    .flops = flops,
+    .infer = scan_infer,
+    .lower = scan_lower,
+    .flops = scan_flops,
     .samples =
         [] {
           return std::vector<Sample>{cell_sample(2, 3, false), cell_sample(2, 4, true), cell_sample(1, 1, false), cell_sample(2, 0, false),

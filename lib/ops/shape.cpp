@@ -5,11 +5,10 @@
 
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 // Replaces one -1 by what the element count demands.
 Shape resolve_shape(const InferCall& call, const Shape& wanted) {

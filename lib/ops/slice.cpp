@@ -3,14 +3,10 @@
 
 #include "ops/builders.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
-namespace {
-
-constexpr DType kF = DType::kFloat32;
-using Ints = std::vector<int64_t>;
-
-}  // namespace
+namespace {}  // namespace
 
 const OpDef op_slice = {
     .name = "slice",

@@ -3,11 +3,10 @@
 #include "ops/infer_checks.h"
 #include "ops/nn.h"
 #include "ops/ops.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
-
-constexpr DType kF = DType::kFloat32;
 
 std::vector<TensorType> infer_softmax(const InferCall& call) {
   check_same_float(call, 0, call.inputs.size());

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ops/samples.h"
 
 namespace dl {
 namespace {
 
-using Ints = std::vector<int64_t>;
 constexpr const char* kVectors[] = {"strides", "dilations", "pads_begin", "pads_end"};
 
 }  // namespace

@@ -4,12 +4,12 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config&, const WeightInfo&) {
+std::vector<SlotSpec> adadelta_slots(const Config&, const WeightInfo&) {
   return {{.name = "accumulated_grad", .keras_name = "accumulated_grad"},
           {.name = "accumulated_delta_var", .keras_name = "accumulated_delta_var"}};
 }
 
-Var update(const OptimizerCall& call) {
+Var adadelta_update(const OptimizerCall& call) {
   const double rho = call.config.real("rho"), epsilon = call.config.real("epsilon");
   const Var g = call.gradient, old = call.slot("accumulated_delta_var");
   const Var squares = rho * call.slot("accumulated_grad") + (1 - rho) * square(g);
@@ -26,8 +26,8 @@ const OptimizerDef optimizer_adadelta = {
     .class_name = "Adadelta",
     .summary = "Steps in the ratio of moving root mean squares of past steps and gradients.",
     .keys = {float_key("rho", 0.95, 0, 1), epsilon_key(1e-7)},
-    .slots = slots,
-    .update = update,
+    .slots = adadelta_slots,
+    .update = adadelta_update,
 };
 
 }  // namespace dl

@@ -5,7 +5,7 @@ namespace dl {
 namespace {
 
 // Second moments of a matrix are kept as those of its rows and columns.
-std::vector<SlotSpec> slots(const Config&, const WeightInfo& weight) {
+std::vector<SlotSpec> adafactor_slots(const Config&, const WeightInfo& weight) {
   const SlotSpec velocity = {.name = "v", .keras_name = "velocity", .keras2_name = "v"};
   if (weight.shape.size() < 2)
     return {{.name = "", .keras_name = "r", .shape = Shape{}}, {.name = "", .keras_name = "c", .shape = Shape{}}, velocity};
@@ -17,7 +17,7 @@ std::vector<SlotSpec> slots(const Config&, const WeightInfo& weight) {
 
 Var root_mean_square(Var x) { return sqrt(reduce_mean(square(x))); }
 
-Var update(const OptimizerCall& call) {
+Var adafactor_update(const OptimizerCall& call) {
   const Var p = decayed(call), g = call.gradient, step = call.step;
   const Var rho = minimum(call.learning_rate, 1.0 / sqrt(step));
   const Var alpha = maximum(root_mean_square(p), call.config.real("epsilon_2")) * rho;
@@ -48,8 +48,8 @@ const OptimizerDef optimizer_adafactor = {
     .summary = "Adaptive steps whose second moments are kept by rows and columns.",
     .keys = {float_key("beta_2_decay", -0.8, -10, 0), positive("epsilon_1", 1e-30), positive("epsilon_2", 1e-3),
              positive("clip_threshold", 1), bool_key("relative_step", true)},
-    .slots = slots,
-    .update = update,
+    .slots = adafactor_slots,
+    .update = adafactor_update,
 };
 
 }  // namespace dl

@@ -6,14 +6,14 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config& config, const WeightInfo&) {
+std::vector<SlotSpec> adam_slots(const Config& config, const WeightInfo&) {
   std::vector<SlotSpec> slots = {{.name = "m", .keras_name = "momentum", .keras2_name = "m"},
                                  {.name = "v", .keras_name = "velocity", .keras2_name = "v"}};
   if (config.flag("amsgrad")) slots.push_back({.name = "v_hat", .keras_name = "velocity_hat", .keras2_name = "vhat", .block = 1});
   return slots;
 }
 
-Var update(const OptimizerCall& call) {
+Var adam_update(const OptimizerCall& call) {
   const double beta1 = call.config.real("beta_1"), beta2 = call.config.real("beta_2"), epsilon = call.config.real("epsilon");
   const Var alpha = call.learning_rate * sqrt(1.0 - power_of(beta2, call.step)) / (1.0 - power_of(beta1, call.step));
   if (call.config.flag("amsgrad")) {
@@ -32,18 +32,18 @@ Var update(const OptimizerCall& call) {
   return u.parameter;
 }
 
-std::vector<ConfigKey> keys() { return join_keys(beta_keys(0.9, 0.999), {epsilon_key(1e-7), bool_key("amsgrad", false)}); }
+std::vector<ConfigKey> adam_keys() { return join_keys(beta_keys(0.9, 0.999), {epsilon_key(1e-7), bool_key("amsgrad", false)}); }
 
 }  // namespace
 
 extern const OptimizerDef optimizer_adam, optimizer_adamw;
 const OptimizerDef optimizer_adam = {
-    .class_name = "Adam", .summary = "Adaptive moment estimation.", .keys = keys(), .slots = slots, .update = update};
+    .class_name = "Adam", .summary = "Adaptive moment estimation.", .keys = adam_keys(), .slots = adam_slots, .update = adam_update};
 const OptimizerDef optimizer_adamw = {.class_name = "AdamW",
                                       .summary = "Adam with decoupled weight decay.",
-                                      .keys = keys(),
+                                      .keys = adam_keys(),
                                       .default_weight_decay = 0.004,
-                                      .slots = slots,
-                                      .update = update};
+                                      .slots = adam_slots,
+                                      .update = adam_update};
 
 }  // namespace dl

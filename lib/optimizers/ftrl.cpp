@@ -4,12 +4,12 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config& config, const WeightInfo&) {
+std::vector<SlotSpec> ftrl_slots(const Config& config, const WeightInfo&) {
   return {{.name = "accumulator", .keras_name = "accumulator", .initial = config.real("initial_accumulator_value")},
           {.name = "linear", .keras_name = "linear"}};
 }
 
-Var update(const OptimizerCall& call) {
+Var ftrl_update(const OptimizerCall& call) {
   const Config& config = call.config;
   const double power = -config.real("learning_rate_power"), l1 = config.real("l1_regularization_strength");
   const Var p = decayed(call), rate = call.learning_rate, old = call.slot("accumulator");
@@ -31,8 +31,8 @@ const OptimizerDef optimizer_ftrl = {
     .keys = {float_key("learning_rate_power", -0.5, -100, 0), float_key("initial_accumulator_value", 0.1, 0),
              float_key("l1_regularization_strength", 0, 0), float_key("l2_regularization_strength", 0, 0),
              float_key("l2_shrinkage_regularization_strength", 0, 0), float_key("beta", 0, 0)},
-    .slots = slots,
-    .update = update,
+    .slots = ftrl_slots,
+    .update = ftrl_update,
 };
 
 }  // namespace dl

@@ -4,13 +4,13 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config&, const WeightInfo&) {
+std::vector<SlotSpec> lamb_slots(const Config&, const WeightInfo&) {
   return {{.name = "m", .keras_name = "momentum"}, {.name = "v", .keras_name = "velocity"}};
 }
 
 Var norm(Var x) { return sqrt(reduce_sum(square(x))); }
 
-Var update(const OptimizerCall& call) {
+Var lamb_update(const OptimizerCall& call) {
   const double beta1 = call.config.real("beta_1"), beta2 = call.config.real("beta_2");
   const Var p = decayed(call), g = call.gradient;
   const Var m = call.slot("m") + (g - call.slot("m")) * (1 - beta1), v = call.slot("v") + (square(g) - call.slot("v")) * (1 - beta2);
@@ -31,8 +31,8 @@ const OptimizerDef optimizer_lamb = {
     .summary = "Adam whose step is as long as the weights of each layer allow.",
     .keys = join_keys(beta_keys(0.9, 0.999), {epsilon_key(1e-7)}),
     .in_keras2 = false,
-    .slots = slots,
-    .update = update,
+    .slots = lamb_slots,
+    .update = lamb_update,
 };
 
 }  // namespace dl

@@ -32,7 +32,7 @@ bool uses_adam(const Config& config, const WeightInfo& weight) {
                      [&](const std::string& pattern) { return std::regex_search(weight.name, std::regex(pattern)); });
 }
 
-std::vector<SlotSpec> slots(const Config& config, const WeightInfo& weight) {
+std::vector<SlotSpec> muon_slots(const Config& config, const WeightInfo& weight) {
   std::vector<SlotSpec> slots = {{.name = "m", .keras_name = "momentum"}};
   if (uses_adam(config, weight)) slots.push_back({.name = "v", .keras_name = "velocity"});
   return slots;
@@ -67,7 +67,7 @@ Var orthogonal(Var x, const Config& config) {
   return tall ? transpose(x, {1, 0}) : x;
 }
 
-Var update(const OptimizerCall& call) {
+Var muon_update(const OptimizerCall& call) {
   if (uses_adam(call.config, call.weight)) return adam(call);
   const double momentum = call.config.real("momentum");
   const Var g = call.gradient, old = call.slot("m"), m = old + (g + old * (momentum - 1));
@@ -80,7 +80,7 @@ Var update(const OptimizerCall& call) {
   return decayed(call) - step;
 }
 
-void check(const Config& config, spec::Reader& reader) {
+void muon_check(const Config& config, spec::Reader& reader) {
   if (!config.given("exclude_layers")) return;
   const spec::Node& list = config.node("exclude_layers");
   const bool texts =
@@ -96,7 +96,7 @@ void check(const Config& config, spec::Reader& reader) {
   }
 }
 
-std::vector<ConfigKey> keys() {
+std::vector<ConfigKey> muon_keys() {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   ConfigKey beta1 = float_key("adam_beta_1", 0.9, 0, 1), beta2 = float_key("adam_beta_2", 0.999, 0, 1);
   beta1.max_open = beta2.max_open = true;
@@ -126,12 +126,12 @@ extern const OptimizerDef optimizer_muon;
 const OptimizerDef optimizer_muon = {
     .class_name = "Muon",
     .summary = "Orthogonal steps for matrices, AdamW for all other weights.",
-    .keys = keys(),
+    .keys = muon_keys(),
     .default_weight_decay = 0.004,
     .in_keras2 = false,
-    .check = check,
-    .slots = slots,
-    .update = update,
+    .check = muon_check,
+    .slots = muon_slots,
+    .update = muon_update,
     .decay = decay,
 };
 

@@ -4,7 +4,7 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config&, const WeightInfo&) {
+std::vector<SlotSpec> nadam_slots(const Config&, const WeightInfo&) {
   return {{.name = "m", .keras_name = "momentum", .keras2_name = "m"}, {.name = "v", .keras_name = "velocity", .keras2_name = "v"}};
 }
 
@@ -13,7 +13,7 @@ Var momentum_at(const Config& config, Var step) { return config.real("beta_1") *
 
 Var update_product(const Config& config, Var old, Var step) { return old * momentum_at(config, step); }
 
-Var update(const OptimizerCall& call) {
+Var nadam_update(const OptimizerCall& call) {
   const double beta1 = call.config.real("beta_1"), beta2 = call.config.real("beta_2");
   const Var g = call.gradient, now = momentum_at(call.config, call.step), next = momentum_at(call.config, call.step + 1.0);
   const Var m = call.slot("m") + (g - call.slot("m")) * (1 - beta1), v = call.slot("v") + (square(g) - call.slot("v")) * (1 - beta2);
@@ -31,8 +31,8 @@ const OptimizerDef optimizer_nadam = {
     .class_name = "Nadam",
     .summary = "Adam with Nesterov's momentum.",
     .keys = join_keys(beta_keys(0.9, 0.999), {epsilon_key(1e-7)}),
-    .slots = slots,
-    .update = update,
+    .slots = nadam_slots,
+    .update = nadam_update,
     .shared = SlotSpec{.name = "step/momentum_product", .keras_name = "u_product", .initial = 1},
     .update_shared = update_product,
 };

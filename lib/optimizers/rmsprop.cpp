@@ -5,14 +5,14 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config& config, const WeightInfo&) {
+std::vector<SlotSpec> rmsprop_slots(const Config& config, const WeightInfo&) {
   std::vector<SlotSpec> slots = {{.name = "velocity", .keras_name = "velocity"}};
   if (config.real("momentum") > 0) slots.push_back({.name = "momentum", .keras_name = "momentum", .block = 1});
   if (config.flag("centered")) slots.push_back({.name = "average", .keras_name = "average_gradient", .block = 2});
   return slots;
 }
 
-Var update(const OptimizerCall& call) {
+Var rmsprop_update(const OptimizerCall& call) {
   const double momentum = call.config.real("momentum");
   const bool centered = call.config.flag("centered");
   const Var average = centered ? call.slot("average") : Var{}, velocity = momentum > 0 ? call.slot("momentum") : Var{};
@@ -31,8 +31,8 @@ const OptimizerDef optimizer_rmsprop = {
     .class_name = "RMSprop",
     .summary = "Divides by a moving root mean square of the gradient.",
     .keys = {float_key("rho", 0.9, 0, 1), float_key("momentum", 0, 0, 1), epsilon_key(1e-7), bool_key("centered", false)},
-    .slots = slots,
-    .update = update,
+    .slots = rmsprop_slots,
+    .update = rmsprop_update,
 };
 
 }  // namespace dl

@@ -6,11 +6,11 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config&, const WeightInfo&) {
+std::vector<SlotSpec> schedule_free_adamw_slots(const Config&, const WeightInfo&) {
   return {{.name = "z", .keras_name = "momentum"}, {.name = "v", .keras_name = "velocity"}};
 }
 
-Var update(const OptimizerCall& call) {
+Var schedule_free_adamw_update(const OptimizerCall& call) {
   const double beta1 = call.config.real("beta_1"), beta2 = call.config.real("beta_2");
   Var rate = call.learning_rate;
   if (const int64_t warmup = call.config.integer("warmup_steps"); warmup > 0)
@@ -27,7 +27,7 @@ Var update(const OptimizerCall& call) {
   return (1 - beta1) * z + beta1 * ((1.0 - share) * average + share * z);
 }
 
-void check(const Config& config, spec::Reader& reader) {
+void schedule_free_adamw_check(const Config& config, spec::Reader& reader) {
   if (config.real("beta_1") <= 0) reader.report("beta_1", "must be above 0: the average is found from the weights by dividing by it");
 }
 
@@ -40,9 +40,9 @@ const OptimizerDef optimizer_schedule_free_adamw = {
     .keys = join_keys(beta_keys(0.9, 0.999), {epsilon_key(1e-8), int_key("warmup_steps", spec::Node::integer(0), 0)}),
     .default_learning_rate = 0.0025,
     .in_keras2 = false,
-    .check = check,
-    .slots = slots,
-    .update = update,
+    .check = schedule_free_adamw_check,
+    .slots = schedule_free_adamw_slots,
+    .update = schedule_free_adamw_update,
 };
 
 }  // namespace dl

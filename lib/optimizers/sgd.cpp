@@ -5,12 +5,12 @@
 namespace dl {
 namespace {
 
-std::vector<SlotSpec> slots(const Config& config, const WeightInfo&) {
+std::vector<SlotSpec> sgd_slots(const Config& config, const WeightInfo&) {
   if (config.real("momentum") == 0) return {};
   return {{.name = "momentum", .keras_name = "momentum", .keras2_name = "m"}};
 }
 
-Var update(const OptimizerCall& call) {
+Var sgd_update(const OptimizerCall& call) {
   const double momentum = call.config.real("momentum");
   const Var velocity = momentum != 0 ? call.slot("momentum") : Var{};
   const SgdUpdate u = sgd_update(decayed(call), call.gradient, velocity, call.learning_rate, momentum, call.config.flag("nesterov"));
@@ -26,8 +26,8 @@ const OptimizerDef optimizer_sgd = {
     .summary = "Gradient descent, with momentum and Nesterov's variant on request.",
     .keys = {float_key("momentum", 0, 0, 1), bool_key("nesterov", false)},
     .default_learning_rate = 0.01,
-    .slots = slots,
-    .update = update,
+    .slots = sgd_slots,
+    .update = sgd_update,
 };
 
 }  // namespace dl
