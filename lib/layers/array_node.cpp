@@ -86,6 +86,28 @@ std::optional<Tensor> array_of(const Node& node) {
   return array;
 }
 
+std::optional<std::vector<double>> broadcast_numbers(const Node& node, const Dims& dims) {
+  const std::optional<Tensor> array = array_of(node);
+  if (!array || array->dtype() == DType::kBool || array->dims().size() > dims.size()) return std::nullopt;
+  const size_t missing = dims.size() - array->dims().size();
+  int64_t count = 1;
+  for (size_t axis = 0; axis < dims.size(); ++axis) {
+    count *= dims[axis];
+    if (axis >= missing && array->dims()[axis - missing] != 1 && array->dims()[axis - missing] != dims[axis]) return std::nullopt;
+  }
+  std::vector<double> numbers;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t rest = i, from = 0, stride = 1;
+    for (size_t axis = dims.size(); axis-- > missing; rest /= dims[axis]) {
+      const int64_t size = array->dims()[axis - missing];
+      from += size == 1 ? 0 : rest % dims[axis] * stride;
+      stride *= size;
+    }
+    numbers.push_back(array->at(from));
+  }
+  return numbers;
+}
+
 std::optional<Node> array_node(const Tensor& array) {
   if (array.size() == 0 || array.size() > kMaxArrayElements || array.dims().size() > kMaxAxes) return std::nullopt;
   for (int64_t i = 0; i < array.size(); ++i)

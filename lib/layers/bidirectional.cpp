@@ -37,6 +37,7 @@ void check_bidirectional(Layer& layer, spec::Reader& reader) {
   } else {
     // Keras reverses the copy outright, whatever the wrapped layer says.
     backward->config.set("go_backwards", spec::Node::boolean(true));
+    backward->name = prefixed(kBackward, backward->name);
   }
   if (forward->config.flag("go_backwards") == backward->config.flag("go_backwards"))
     reader.report("backward_layer", "must walk the other way: set go_backwards in one of the two layers");
@@ -47,7 +48,7 @@ void check_bidirectional(Layer& layer, spec::Reader& reader) {
     reader.report("merge_mode", "must not be null together with return_state");
   auto named_forward = std::make_shared<Layer>(*forward);
   named_forward->name = prefixed(kForward, forward->name);
-  backward->name = prefixed(kBackward, backward->name);
+  if (backward->name == named_forward->name) reader.report("backward_layer", fmt::format("needs another name than '{}'", backward->name));
   named_forward->trainable = named_forward->trainable && layer.trainable;
   backward->trainable = backward->trainable && layer.trainable;
   layer.children["forward_layer"] = named_forward;

@@ -1,6 +1,10 @@
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
+#include "layers/array_node.h"
 #include "layers/initializers.h"
 #include "layers/layer.h"
 #include "ops/builders.h"
@@ -9,6 +13,11 @@ namespace dl {
 namespace {
 
 constexpr double kNormalizationEpsilon = 1e-7;
+
+bool numbers_of(const spec::Node& value) {
+  const std::optional<Tensor> array = array_of(value);
+  return array && array->dtype() != DType::kBool;
+}
 
 void check_normalization(Layer& layer, spec::Reader& reader) {
   // null, when written, means one mean for everything; the default is the last axis.
@@ -26,6 +35,9 @@ void check_normalization(Layer& layer, spec::Reader& reader) {
   }
   if (layer.config.given("mean") != layer.config.given("variance"))
     reader.report("mean", "and variance must be given together, or neither");
+  for (const char* key : {"mean", "variance"})
+    if (const spec::Node& value = layer.config.node(key); !value.is_null() && !numbers_of(value))
+      reader.report(key, "must be a number, or lists of numbers as nested as there are axes");
 }
 
 // A weight filled from the data, or the numbers of the config, in a shape that broadcasts against x.
@@ -36,12 +48,13 @@ Var statistic(LayerContext& context, const char* name, double initial, const Sha
     spec.trainable = false;
     return reshape(context.add_weight(std::move(spec)), broadcast);
   }
-  const std::vector<double> values = context.config().reals(name);
-  const int64_t count = element_count(kept).value();
-  if (values.size() != 1 && static_cast<int64_t>(values.size()) != count)
-    throw UserError(std::string(name) + " has " + std::to_string(values.size()) + " numbers, the input needs " + std::to_string(count));
+  Dims dims;
+  for (const Dim& size : kept) dims.push_back(size.value());
+  const std::optional<std::vector<double>> values = broadcast_numbers(context.config().node(name), dims);
+  if (!values) throw UserError(fmt::format("{} does not fit the sizes of its axes, {}", name, to_string(kept)));
+  const int64_t count = static_cast<int64_t>(values->size());
   Tensor t(dtype, {count});
-  for (int64_t i = 0; i < count; ++i) t.set(i, values[values.size() == 1 ? 0 : static_cast<size_t>(i)]);
+  for (int64_t i = 0; i < count; ++i) t.set(i, (*values)[static_cast<size_t>(i)]);
   return reshape(context.to_compute(constant(context.graph(), t)), broadcast);
 }
 
@@ -51,7 +64,7 @@ const LayerDef layer_normalization = {
     .class_name = "Normalization",
     .summary = "(x - mean) / standard deviation, taken from the training data or given.",
     .masking = Masking::kPass,
-    .keys = {any_key("axis", spec::Node::integer(-1)), floats_key("mean"), floats_key("variance"), bool_key("invert", false)},
+    .keys = {any_key("axis", spec::Node::integer(-1)), any_key("mean"), any_key("variance"), bool_key("invert", false)},
     .check = check_normalization,
     .build = [](LayerContext& context, std::span<const MaskedVar> inputs) -> std::vector<MaskedVar> {
       const Var x = context.to_compute(inputs[0].value);

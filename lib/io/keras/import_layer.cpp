@@ -57,11 +57,6 @@ Node import_initializer(Node given) {
   return given;
 }
 
-void flatten_numbers(const Node& node, std::vector<Node>& numbers) {
-  if (!node.is_list()) return numbers.push_back(node);
-  for (const Node& item : node.items()) flatten_numbers(item, numbers);
-}
-
 // {class_name, config} of a wrapped layer.
 Node import_child(const Node& given, KerasVersion version, bool bidirectional) {
   const Node *class_name = given.find("class_name"), *config = given.find("config");
@@ -95,14 +90,6 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
     drop({"query_shape", "key_shape", "value_shape"});
     if (const Node* robust = config.find("softmax_robust_masking"); robust && *robust == Node::boolean(false))
       erase(config, "softmax_robust_masking");
-  } else if (name == "Normalization") {
-    for (const char* key : {"mean", "variance"}) {
-      Node* value = config.find(key);
-      if (!value || !value->is_list()) continue;
-      std::vector<Node> numbers;
-      flatten_numbers(*value, numbers);
-      *value = Node::list(std::move(numbers));
-    }
   } else if (version == KerasVersion::k2 && name.starts_with("Random")) {
     drop({"rng_type"});
   } else if (name == "Bidirectional" || name == "TimeDistributed") {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/tfjs/lowerings.h"
+#include "layers/array_node.h"
 
 namespace dl::tfjs {
 namespace {
@@ -148,10 +149,11 @@ std::vector<Ref> lower_normalization(const Call& c, const std::vector<Ref>& in, 
   const auto statistic = [&](const char* name) {
     Tensor t(DType::kFloat32, {size});
     const bool given = c.config().given(name);
-    const std::vector<double> values = given ? c.config().reals(name) : std::vector<double>();
+    Dims kept;
+    for (auto it = split; it != moved.shape.end(); ++it) kept.push_back(it->value());
+    const std::vector<double> values = given ? broadcast_numbers(c.config().node(name), kept).value() : std::vector<double>();
     const Tensor stored = given ? Tensor() : c.weight(name);
-    for (int64_t i = 0; i < size; ++i)
-      t.set(i, given ? values[values.size() == 1 ? 0 : static_cast<size_t>(i)] : stored.at(stored.size() == 1 ? 0 : i));
+    for (int64_t i = 0; i < size; ++i) t.set(i, given ? values[static_cast<size_t>(i)] : stored.at(stored.size() == 1 ? 0 : i));
     return t;
   };
   const Tensor mean = statistic("mean"), variance = statistic("variance");
