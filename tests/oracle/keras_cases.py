@@ -46,7 +46,7 @@ def in_keras2(c):
     masks = c.get("masked")
     merges = c["layer"] in {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
     # Where masks have another way, and where tf-keras fails with one.
-    own_masks = (merges or c["layer"] == "GroupNormalization" or c.get("before") == ("Identity", {})
+    own_masks = (merges or c["layer"] in {"GroupNormalization", "Identity"} or c.get("before") == ("Identity", {})
                  or (c["layer"] == "MultiHeadAttention" and "dropout" in config))
     return not (c["layer"] in ONLY_KERAS3 or config.get("activation") in ONLY_KERAS3_ACTIVATIONS or ONLY_KERAS3_KEYS & config.keys()
                 or (own_masks and masks) or (c["layer"] == "Conv3DTranspose" and "dilation_rate" in config)
@@ -67,7 +67,7 @@ def make_layer(K, class_name, config):
         return tuple(value) if isinstance(value, list) and key in ("target_shape", "dims", "kernel_size") else value
     config = {k: convert(k, v) for k, v in config.items()}
     if K.__name__ == "tf_keras" and class_name == "LeakyReLU":
-        config = {"alpha": config["negative_slope"]}
+        config = {"alpha": config.get("negative_slope", 0.3)}
     if K.__name__ == "tf_keras" and class_name.startswith("ConvLSTM"):  # its default is another function in Keras 3
         config.setdefault("recurrent_activation", "sigmoid")
     if class_name.startswith("AveragePooling"):

@@ -431,7 +431,7 @@ CORE = [
     case("BatchNormalization", {"axis": 1, "scale": False, "epsilon": 0.1}, (3, 4), training=True, batch=5),
     case("BatchNormalization", {"momentum": 0.7}, (5, 2), training=True, batch=3, masked=[0]),
     case("LayerNormalization", {"axis": 1, "center": False, "epsilon": 0.1}, (3, 2, 4)),
-    case("Embedding", {"input_dim": 5, "output_dim": 4}, (2, 3), integers=5),
+    case("Embedding", {"input_dim": 9, "output_dim": 4}, (2, 3), integers=9),
     case("LSTM", {"units": 4, "return_sequences": True, "activation": "softsign", "recurrent_activation": "tanh"}, (3, 5)),
     case("GRU", {"units": 5, "reset_after": False, "return_sequences": True}, (4, 2), masked=[0], batch=3),
     case("MaxPooling1D", {"pool_size": 2}, (7, 3)),
