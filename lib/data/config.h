@@ -35,7 +35,8 @@
 //         NA, N/A, null, None, ?.
 //         window: {length: L, horizon: 1, stride: 1, gap: 0}: row i..i+L-1 is the input [L, columns], the `horizon` rows after it and the
 //           gap the target [horizon * columns]; without y the series predicts itself; horizon: 0: no target. Each file is a series.
-//         time: column of times; exclude: [[from, to], ...]: windows that training and validation must not see.
+//         time: column of times; exclude: [[from, to], ...]: windows that training and validation must not see; anomalies: the same, of
+//           times when something is known to have been wrong: evaluation says which of them were found.
 //         Errors say file:line:column, where column counts cells from 1.
 // idx     images, labels (optional); classes: N | [names]. Types other than labels become float32.
 // npy     x: path or {field: path}; y: the same, optional; classes; dtype: float32 (of the inputs)

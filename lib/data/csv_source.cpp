@@ -365,7 +365,7 @@ class CsvTable {
     if (inputs_only_) window.horizon = 0;  // the last window is what comes after the series
     if (times_) times_->finish();
     opened.ordered = true;
-    opened.series = make_layout(series_, window, times_);
+    opened.series = make_layout(series_, window, times_, csv_.anomalies);
     opened.dataset = make_window_dataset(rows_, opened.series);
     for (size_t s = 0; s < paths_.size(); ++s)
       if (opened.series->windows_of(s) == 0)
@@ -376,13 +376,14 @@ class CsvTable {
       opened.notes.push_back(
           fmt::format("{}: {} rows are earlier than the row before them, the first here; rows stay in the order of the file",
                       backward_place_, backward_));
-    if (csv_.excluded.empty() || inputs_only_) return;
-    opened.excluded = [layout = opened.series, ranges = csv_.excluded](int64_t w) {
+    std::vector<TimeRange> excluded = csv_.excluded;
+    excluded.insert(excluded.end(), csv_.anomalies.begin(), csv_.anomalies.end());
+    if (excluded.empty() || inputs_only_) return;
+    opened.excluded = [layout = opened.series, ranges = std::move(excluded)](int64_t w) {
       const IndexRange rows = layout->rows_of(w);
       for (int64_t row = rows.begin; row < rows.end; ++row) {
         const int64_t time = layout->time_of(row);
-        if (std::any_of(ranges.begin(), ranges.end(), [time](const IndexRange& r) { return time >= r.begin && time <= r.end; }))
-          return true;
+        if (std::any_of(ranges.begin(), ranges.end(), [time](const TimeRange& r) { return time >= r.from && time <= r.to; })) return true;
       }
       return false;
     };

@@ -53,20 +53,29 @@ Window read_window(const spec::Node& node, const std::string& path, spec::Proble
   return window;
 }
 
-// [[from, to], ...]: windows with a row between the two are left out.
-void read_excluded(spec::Reader& reader, CsvSpec& csv) {
-  const spec::Node* node = reader.get("exclude");
-  if (!node) return;
-  const auto bad = [&] { reader.report("exclude", "expected a list of pairs of times, such as [[2014-02-07 14:55, 2014-02-09 14:05]]"); };
-  if (!csv.time) reader.report("exclude", "needs time:, the column that holds the times");
-  if (!csv.window) reader.report("exclude", "needs window:");
-  if (!node->is_list()) return bad();
-  for (const spec::Node& pair : node->items()) {
-    if (!pair.is_list() || pair.items().size() != 2 || !pair.items()[0].is_string() || !pair.items()[1].is_string()) return bad();
-    const auto from = parse_timestamp(pair.items()[0].as_string()), to = parse_timestamp(pair.items()[1].as_string());
-    if (!from || !to || *from > *to) return bad();
-    csv.excluded.push_back({*from, *to});
+// [[from, to], ...]
+std::vector<TimeRange> read_times(spec::Reader& reader, std::string_view key, const CsvSpec& csv) {
+  std::vector<TimeRange> times;
+  const spec::Node* node = reader.get(key);
+  if (!node) return times;
+  const auto bad = [&] { reader.report(key, "expected a list of pairs of times, such as [[2014-02-07 14:55, 2014-02-09 14:05]]"); };
+  if (!csv.time) reader.report(key, "needs time:, the column that holds the times");
+  if (!csv.window) reader.report(key, "needs window:");
+  if (!node->is_list()) {
+    bad();
+    return times;
   }
+  for (const spec::Node& pair : node->items()) {
+    const bool strings = pair.is_list() && pair.items().size() == 2 && pair.items()[0].is_string() && pair.items()[1].is_string();
+    const auto from = strings ? parse_timestamp(pair.items()[0].as_string()) : std::nullopt;
+    const auto to = strings ? parse_timestamp(pair.items()[1].as_string()) : std::nullopt;
+    if (!from || !to || *from > *to) {
+      bad();
+      return times;
+    }
+    times.push_back({*from, *to});
+  }
+  return times;
 }
 
 void read_one_hot(spec::Reader& reader, CsvSpec& csv) {
@@ -157,7 +166,8 @@ CsvSpec read_csv_spec(spec::Reader& reader, const std::string& base_dir) {
     csv.time = read_column(*time, reader.path_of("time"), reader.problems());
     if (!csv.window) reader.report("time", "needs window:; it says when the rows of a series were");
   }
-  read_excluded(reader, csv);
+  csv.excluded = read_times(reader, "exclude", csv);
+  csv.anomalies = read_times(reader, "anomalies", csv);
   csv.shape = read_shape(reader, "shape");
   csv.rescale = read_scale(reader, "rescale", 1);
   csv.offset = read_scale(reader, "offset", 0);

@@ -44,7 +44,7 @@ struct CsvSpec {
   float constant = 0;  // for kConstant
   std::optional<Window> window;
   std::optional<CsvColumn> time;
-  std::vector<IndexRange> excluded;  // seconds, both ends included
+  std::vector<TimeRange> excluded, anomalies;
   Dims shape;
   double rescale = 1, offset = 0;
 };

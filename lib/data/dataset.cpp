@@ -48,45 +48,43 @@ class MemoryDataset : public Dataset {
   int64_t samples_;
 };
 
-class Selection : public Dataset {
+class Selection : public Decorator {
  public:
-  Selection(DatasetPtr base, std::vector<int64_t> indices) : base_(std::move(base)), indices_(std::move(indices)) {
+  Selection(DatasetPtr base, std::vector<int64_t> indices) : Decorator(std::move(base)), indices_(std::move(indices)) {
     for (int64_t i : indices_) DL_CHECK(i >= 0 && i < base_->size(), "selected sample out of range");
   }
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
-  const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+
+ protected:
+  int64_t base_index(int64_t index) const override {
     DL_CHECK(index >= 0 && index < size(), "sample number out of range");
-    return base_->get(indices_[static_cast<size_t>(index)], rows, draw);
+    return indices_[static_cast<size_t>(index)];
   }
-  int32_t label(int64_t index, size_t field) const override { return base_->label(indices_[static_cast<size_t>(index)], field); }
 
  private:
-  DatasetPtr base_;
   std::vector<int64_t> indices_;
 };
 
-class Slice : public Dataset {
+class Slice : public Decorator {
  public:
-  Slice(DatasetPtr base, int64_t begin, int64_t end) : base_(std::move(base)), begin_(begin), end_(end) {
+  Slice(DatasetPtr base, int64_t begin, int64_t end) : Decorator(std::move(base)), begin_(begin), end_(end) {
     DL_CHECK(0 <= begin && begin <= end && end <= base_->size(), "slice out of range");
   }
   int64_t size() const override { return end_ - begin_; }
-  const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+
+ protected:
+  int64_t base_index(int64_t index) const override {
     DL_CHECK(index >= 0 && index < size(), "sample number out of range");
-    return base_->get(begin_ + index, rows, draw);
+    return begin_ + index;
   }
-  int32_t label(int64_t index, size_t field) const override { return base_->label(begin_ + index, field); }
 
  private:
-  DatasetPtr base_;
   int64_t begin_, end_;
 };
 
-class MarkedSelection : public Dataset {
+class MarkedSelection : public Decorator {
  public:
-  MarkedSelection(DatasetPtr base, std::vector<uint64_t> bits) : base_(std::move(base)), bits_(std::move(bits)) {
+  MarkedSelection(DatasetPtr base, std::vector<uint64_t> bits) : Decorator(std::move(base)), bits_(std::move(bits)) {
     DL_CHECK(static_cast<int64_t>(bits_.size()) == (base_->size() + 63) / 64, "one bit per sample");
     for (size_t w = 0; w < bits_.size(); ++w) {
       if (w % kBlock == 0) before_.push_back(size_);
@@ -94,17 +92,10 @@ class MarkedSelection : public Dataset {
     }
   }
   int64_t size() const override { return size_; }
-  const std::vector<Field>& fields() const override { return base_->fields(); }
-  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
-    return base_->get(marked(index), rows, draw);
-  }
-  int32_t label(int64_t index, size_t field) const override { return base_->label(marked(index), field); }
 
- private:
-  static constexpr size_t kBlock = 16;  // words with a count of their own
-
+ protected:
   // The sample of the set bit number `index`.
-  int64_t marked(int64_t index) const {
+  int64_t base_index(int64_t index) const override {
     DL_CHECK(index >= 0 && index < size_, "sample number out of range");
     const auto block = static_cast<size_t>(std::upper_bound(before_.begin(), before_.end(), index) - before_.begin()) - 1;
     int64_t left = index - before_[block];
@@ -118,15 +109,17 @@ class MarkedSelection : public Dataset {
     return static_cast<int64_t>(w * 64) + std::countr_zero(word);
   }
 
-  DatasetPtr base_;
+ private:
+  static constexpr size_t kBlock = 16;  // words with a count of their own
+
   std::vector<uint64_t> bits_;
   std::vector<int64_t> before_;  // set bits before each block
   int64_t size_ = 0;
 };
 
-class CastDataset : public Dataset {
+class CastDataset : public Decorator {
  public:
-  CastDataset(DatasetPtr base, const std::vector<DType>& dtypes) : base_(std::move(base)), fields_(base_->fields()) {
+  CastDataset(DatasetPtr base, const std::vector<DType>& dtypes) : Decorator(std::move(base)), fields_(base_->fields()) {
     DL_CHECK(dtypes.size() == fields_.size(), "one dtype per field");
     for (size_t f = 0; f < fields_.size(); ++f) {
       fields_[f].dtype = dtypes[f];
@@ -138,8 +131,9 @@ class CastDataset : public Dataset {
       scratch_bytes_ += (base_->fields()[f].row_bytes() + 63) / 64 * 64;
     }
   }
-  int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return fields_; }
+
+ protected:
   bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     const std::vector<Field>& from = base_->fields();
     // Local, not thread_local: casts nest.
@@ -155,7 +149,6 @@ class CastDataset : public Dataset {
 
  private:
   static constexpr size_t kInPlace = SIZE_MAX;
-  DatasetPtr base_;
   std::vector<Field> fields_;
   std::vector<size_t> scratch_at_;
   size_t scratch_bytes_ = 0;

@@ -10,12 +10,16 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 namespace dl {
+
+class Series;
+struct FieldScaling;
 
 // One named value of a sample: an input of the model or, with `target`, something to be predicted.
 struct Field {
@@ -42,6 +46,12 @@ struct Draw {
   int64_t epoch = 0;
 };
 
+// Where a sample comes from: window number `window` of a series. Null: from elsewhere.
+struct SampleOrigin {
+  const Series* series = nullptr;
+  int64_t window = 0;
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -53,11 +63,33 @@ class Dataset {
   bool get(int64_t index, std::span<std::byte* const> rows, const Draw* draw = nullptr) const { return read(index, rows, draw); }
   // The class of sample `index` in the int32 field `field`, without decoding the rest where that is dear; -1 for a skipped sample.
   virtual int32_t label(int64_t index, size_t field) const;
+  // How the values of a field were scaled after they left the source; null: not.
+  virtual const FieldScaling* scaling(size_t /*field*/) const { return nullptr; }
+  virtual SampleOrigin origin(int64_t /*index*/) const { return {}; }
 
  protected:
   virtual bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const = 0;
 };
 using DatasetPtr = std::shared_ptr<const Dataset>;
+
+// The base of datasets made of another: they have its fields, its samples and what is known of them, unless they say otherwise.
+class Decorator : public Dataset {
+ public:
+  explicit Decorator(DatasetPtr base) : base_(std::move(base)) {}
+  int64_t size() const override { return base_->size(); }
+  const std::vector<Field>& fields() const override { return base_->fields(); }
+  int32_t label(int64_t index, size_t field) const override { return base_->label(base_index(index), field); }
+  const FieldScaling* scaling(size_t field) const override { return base_->scaling(field); }
+  SampleOrigin origin(int64_t index) const override { return base_->origin(base_index(index)); }
+
+ protected:
+  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
+    return base_->get(base_index(index), rows, draw);
+  }
+  virtual int64_t base_index(int64_t index) const { return index; }  // the sample of the base that is sample `index`
+
+  DatasetPtr base_;
+};
 
 // Samples held in memory. Each column has one row per sample in its own (compact) type; a row is converted when it is read,
 // as value * scale + offset in float32 (in double for float64 columns or fields).

@@ -203,6 +203,20 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& name, int6
 
 }  // namespace
 
+std::string encode_png(const Image& image) {
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::string out(bytes, '\0');
+  if (!png_image_write_to_memory(&png, out.data(), &bytes, 0, image.pixels.data(), 0, nullptr))
+    throw InternalError(fmt::format("PNG of {} x {} pixels: {}", image.width, image.height, png.message));
+  out.resize(bytes);
+  return out;
+}
+
 Image decode_image(std::span<const std::byte> bytes, const std::string& name, int64_t channels) {
   DL_CHECK(channels == 1 || channels == 3, "images are gray or RGB");
   const auto begins = [&](std::string_view magic) {

@@ -22,6 +22,9 @@ struct Image {
 // The format is told by the content, never by the name. `name` begins messages.
 Image decode_image(std::span<const std::byte> bytes, const std::string& name, int64_t channels);
 
+// The bytes of a PNG file.
+std::string encode_png(const Image& image);
+
 // [height][width][channels] floats of 0..255: bilinear, half-pixel centers, no antialiasing (tf.image.resize).
 void resize_bilinear(const Image& image, int64_t height, int64_t width, float* out);
 

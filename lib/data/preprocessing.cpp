@@ -25,9 +25,9 @@ void store(std::byte* row, DType dtype, int64_t i, double value) {
     reinterpret_cast<double*>(row)[i] = value;
 }
 
-class ScaledDataset : public Dataset {
+class ScaledDataset : public Decorator {
  public:
-  ScaledDataset(DatasetPtr base, const std::vector<FieldScaling>& scalings) : base_(std::move(base)) {
+  ScaledDataset(DatasetPtr base, const std::vector<FieldScaling>& scalings) : Decorator(std::move(base)) {
     for (size_t f = 0; f < base_->fields().size(); ++f)
       for (const FieldScaling& s : scalings)
         if (s.field == base_->fields()[f].name) {
@@ -35,8 +35,13 @@ class ScaledDataset : public Dataset {
           work_.push_back({f, base_->fields()[f].row_elements(), s});
         }
   }
-  int64_t size() const override { return base_->size(); }
-  const std::vector<Field>& fields() const override { return base_->fields(); }
+  const FieldScaling* scaling(size_t field) const override {
+    for (const Work& work : work_)
+      if (work.field == field) return &work.scaling;
+    return base_->scaling(field);
+  }
+
+ protected:
   bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
     if (!base_->get(index, rows, draw)) return false;
     for (const Work& work : work_) {
@@ -69,20 +74,19 @@ class ScaledDataset : public Dataset {
     DL_CHECK(field.dtype == DType::kFloat32 || field.dtype == DType::kFloat64, "scaled field is no float");
   }
 
-  DatasetPtr base_;
   std::vector<Work> work_;
 };
 
-class Reconstruction : public Dataset {
+class Reconstruction : public Decorator {
  public:
-  explicit Reconstruction(DatasetPtr base) : base_(std::move(base)), fields_(base_->fields()) {
+  explicit Reconstruction(DatasetPtr base) : Decorator(std::move(base)), fields_(base_->fields()) {
     const Field& x = reconstructed_field(fields_);
     from_ = static_cast<size_t>(&x - fields_.data());
     Field y{"y", x.dtype, x.dims, true, {}};
     fields_.push_back(std::move(y));
   }
-  int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return fields_; }
+  const FieldScaling* scaling(size_t field) const override { return base_->scaling(field + 1 == fields_.size() ? from_ : field); }
 
  protected:
   bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
@@ -92,7 +96,6 @@ class Reconstruction : public Dataset {
   }
 
  private:
-  DatasetPtr base_;
   std::vector<Field> fields_;
   size_t from_ = 0;
 };
@@ -197,12 +200,15 @@ DatasetPtr apply_preprocessing(DatasetPtr base, const Preprocessing& preprocessi
 
 Tensor undo_scaling(const Tensor& values, const FieldScaling& scaling) {
   DL_CHECK(is_float(values.dtype()) && !scaling.center.empty(), "only floats are scaled");
-  Tensor result = values.clone();
-  for (int64_t i = 0; i < result.size(); ++i) {
-    const size_t e = static_cast<size_t>(i) % scaling.center.size();
-    result.set(i, result.at(i) / scaling.scale[e] + scaling.center[e]);
-  }
-  return result;
+  const auto undo = [&]<class T>(const Tensor& from, T) {
+    Tensor result(from.dtype(), from.dims());
+    const size_t period = scaling.center.size();
+    size_t e = 0;
+    for (int64_t i = 0; i < result.size(); ++i, e = e + 1 == period ? 0 : e + 1)
+      result.data<T>()[i] = static_cast<T>(static_cast<double>(from.data<T>()[i]) / scaling.scale[e] + scaling.center[e]);
+    return result;
+  };
+  return values.dtype() == DType::kFloat64 ? undo(values, double{}) : undo(values.cast(DType::kFloat32), float{});
 }
 
 spec::Node to_node(const Preprocessing& preprocessing) {

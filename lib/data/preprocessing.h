@@ -44,7 +44,7 @@ DatasetPtr apply_preprocessing(DatasetPtr base, const Preprocessing& preprocessi
 // The input that `reconstruct:` copies, the first one. UserError when the source has a target y already.
 const Field& reconstructed_field(const std::vector<Field>& fields);
 
-// Predictions back in the units of the data: x = y / scale + center; same dtype, which must be a float.
+// Predictions back in the units of the data: x = y / scale + center; float64 as it is, other floats in float32.
 Tensor undo_scaling(const Tensor& values, const FieldScaling& scaling);
 
 }  // namespace dl

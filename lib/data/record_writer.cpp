@@ -5,12 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/utf8.h"
 #include "data/file.h"
 #include "data/npy.h"
+#include "data/timestamp.h"
 
 namespace dl {
 namespace {
@@ -37,11 +39,13 @@ void append_number(std::string& out, const Tensor& tensor, int64_t i) {
   }
 }
 
-const std::string* label_of(const RecordColumn& column, const Tensor& tensor, int64_t i) {
-  if (column.labels.empty()) return nullptr;
+// What stands for the value, where that is text.
+std::optional<std::string> text_of(const RecordColumn& column, const Tensor& tensor, int64_t i) {
+  if (column.time) return timestamp_text(tensor.data<int64_t>()[i]);
+  if (column.labels.empty()) return {};
   const double value = tensor.at(i);
   DL_CHECK(value >= 0 && value < static_cast<double>(column.labels.size()), "label number out of range");
-  return &column.labels[static_cast<size_t>(value)];
+  return column.labels[static_cast<size_t>(value)];
 }
 
 std::string csv_cell(std::string_view text) {
@@ -127,8 +131,8 @@ class CsvWriter : public TextWriter {
       const int64_t n = element_count(columns_[c].dims);
       for (int64_t e = sample * n; e < (sample + 1) * n; ++e) {
         if (!std::exchange(first, false)) text_ += ',';
-        if (const std::string* label = label_of(columns_[c], tensors[c], e))
-          text_ += csv_cell(*label);
+        if (const std::optional<std::string> text = text_of(columns_[c], tensors[c], e))
+          text_ += csv_cell(*text);
         else
           append_number(text_, tensors[c], e);
       }
@@ -154,8 +158,8 @@ class JsonLinesWriter : public TextWriter {
   // The elements from `first` on, nested by the axes from `axis` on.
   void append_value(const RecordColumn& column, const Tensor& tensor, int64_t first, size_t axis) {
     if (axis == column.dims.size()) {
-      if (const std::string* label = label_of(column, tensor, first))
-        text_ += json_string(*label);
+      if (const std::optional<std::string> text = text_of(column, tensor, first))
+        text_ += json_string(*text);
       else if (is_float(tensor.dtype()) && !std::isfinite(tensor.at(first)))
         text_ += "null";  // JSON has no NaN
       else

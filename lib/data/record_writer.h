@@ -12,11 +12,13 @@
 
 namespace dl {
 
-// What is written per sample: values of shape `dims`, or, with `labels`, the label that an integer value numbers.
+// What is written per sample: values of shape `dims`; or, with `labels`, the label that an integer value numbers; or a time, whose value
+// is seconds since 1970 (and stays that in arrays).
 struct RecordColumn {
   std::string name;
   Dims dims;  // without the sample axis
   std::vector<std::string> labels;
+  bool time = false;
 };
 
 class RecordWriter {

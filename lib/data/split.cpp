@@ -168,28 +168,21 @@ class Splitter {
   const std::string& place_;
 };
 
-class Oversampled : public Dataset {
+class Oversampled : public Decorator {
  public:
-  Oversampled(DatasetPtr base, std::vector<std::vector<int64_t>> members) : base_(std::move(base)), members_(std::move(members)) {
+  Oversampled(DatasetPtr base, std::vector<std::vector<int64_t>> members) : Decorator(std::move(base)), members_(std::move(members)) {
     std::erase_if(members_, [](const auto& m) { return m.empty(); });
     for (const auto& m : members_) largest_ = std::max(largest_, static_cast<int64_t>(m.size()));
   }
   int64_t size() const override { return largest_ * static_cast<int64_t>(members_.size()); }
-  const std::vector<Field>& fields() const override { return base_->fields(); }
-  int32_t label(int64_t index, size_t field) const override { return base_->label(sample(index), field); }
 
  protected:
-  bool read(int64_t index, std::span<std::byte* const> rows, const Draw* draw) const override {
-    return base_->get(sample(index), rows, draw);
-  }
-
- private:
-  int64_t sample(int64_t index) const {
+  int64_t base_index(int64_t index) const override {
     const std::vector<int64_t>& of = members_[static_cast<size_t>(index / largest_)];
     return of[static_cast<size_t>(index % largest_) % of.size()];
   }
 
-  DatasetPtr base_;
+ private:
   std::vector<std::vector<int64_t>> members_;  // by class
   int64_t largest_ = 0;
 };

@@ -277,15 +277,15 @@ struct Chain {
   int64_t largest = 0;  // elements of the largest value between
 };
 
-class StepDataset : public Dataset {
+class StepDataset : public Decorator {
  public:
-  StepDataset(DatasetPtr base, std::vector<Chain> chains) : base_(std::move(base)), chains_(std::move(chains)), fields_(base_->fields()) {
+  StepDataset(DatasetPtr base, std::vector<Chain> chains)
+      : Decorator(std::move(base)), chains_(std::move(chains)), fields_(base_->fields()) {
     for (const Chain& chain : chains_) {
       const Size& last = chain.sizes.back();
       fields_[chain.field].dims = {last.height, last.width, last.channels};
     }
   }
-  int64_t size() const override { return base_->size(); }
   const std::vector<Field>& fields() const override { return fields_; }
 
  protected:
@@ -317,7 +317,6 @@ class StepDataset : public Dataset {
     }
   }
 
-  DatasetPtr base_;
   std::vector<Chain> chains_;
   std::vector<Field> fields_;
 };

@@ -71,7 +71,7 @@ class StoredDataset : public Dataset {
   size_t row_bytes_;
 };
 
-class WindowDataset : public Dataset {
+class WindowDataset : public Dataset, public Series {
  public:
   WindowDataset(std::shared_ptr<const StoredRows> rows, std::shared_ptr<const SeriesLayout> layout)
       : rows_(std::move(rows)), layout_(std::move(layout)), row_bytes_(static_cast<size_t>(4 * rows_->row_elements())) {
@@ -86,6 +86,28 @@ class WindowDataset : public Dataset {
   }
   int64_t size() const override { return layout_->windows(); }
   const std::vector<Field>& fields() const override { return fields_; }
+  SampleOrigin origin(int64_t index) const override { return {this, index}; }
+
+  std::optional<TimeRange> times_of(int64_t window) const override {
+    if (!layout_->times) return {};
+    const IndexRange rows = layout_->rows_of(window);
+    return TimeRange{layout_->time_of(rows.begin), layout_->time_of(rows.end - 1)};
+  }
+  const std::vector<TimeRange>& anomalies() const override { return layout_->anomalies; }
+  bool last_value(int64_t window, size_t field, std::span<float> into) const override {
+    const Window& shape = layout_->window;
+    if (field >= fields_.size() || !fields_[field].target || fields_[field].dtype != DType::kFloat32 || shape.horizon == 0) return false;
+    DL_CHECK(static_cast<int64_t>(into.size()) == fields_[field].row_elements(), "one value for each of the target");
+    RowBuffer buffer(row_bytes_);
+    const int64_t row = layout_->rows_of(window).begin + shape.length - 1;
+    rows_->spill.read(row * static_cast<int64_t>(row_bytes_), buffer.span());
+    int64_t before = 0;
+    for (size_t f = 0; f < field; ++f) before += elements_[f];
+    for (int64_t r = 0; r < shape.horizon; ++r)
+      emit(rows_->columns[field], buffer.span().data() + 4 * before, elements_[field],
+           reinterpret_cast<std::byte*>(into.data() + r * elements_[field]));
+    return true;
+  }
 
  protected:
   bool read(int64_t index, std::span<std::byte* const> rows, const Draw*) const override {
@@ -148,11 +170,13 @@ int64_t SeriesLayout::first_row_at(IndexRange range, int64_t seconds) const {
   return range.begin;
 }
 
-std::shared_ptr<const SeriesLayout> make_layout(std::vector<IndexRange> series, const Window& window, std::shared_ptr<const Spill> times) {
+std::shared_ptr<const SeriesLayout> make_layout(std::vector<IndexRange> series, const Window& window, std::shared_ptr<const Spill> times,
+                                                std::vector<TimeRange> anomalies) {
   auto layout = std::make_shared<SeriesLayout>();
   layout->series = std::move(series);
   layout->window = window;
   layout->times = std::move(times);
+  layout->anomalies = std::move(anomalies);
   layout->first_window = {0};
   for (size_t s = 0; s < layout->series.size(); ++s) layout->first_window.push_back(layout->first_window.back() + layout->windows_of(s));
   return layout;

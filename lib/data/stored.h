@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/series.h"
 #include "data/spill.h"
 
 namespace dl {
@@ -41,6 +42,7 @@ struct SeriesLayout {
   std::vector<IndexRange> series;  // rows of each
   Window window;
   std::shared_ptr<const Spill> times;  // int64 seconds since 1970 of each row; null where the rows have no times
+  std::vector<TimeRange> anomalies;    // when something is known to have been wrong
 
   int64_t windows_of(size_t s) const;
   int64_t windows() const;
@@ -54,6 +56,7 @@ struct SeriesLayout {
 DatasetPtr make_window_dataset(std::shared_ptr<const StoredRows> rows, std::shared_ptr<const SeriesLayout> layout);
 
 // Fills first_window.
-std::shared_ptr<const SeriesLayout> make_layout(std::vector<IndexRange> series, const Window& window, std::shared_ptr<const Spill> times);
+std::shared_ptr<const SeriesLayout> make_layout(std::vector<IndexRange> series, const Window& window, std::shared_ptr<const Spill> times,
+                                                std::vector<TimeRange> anomalies = {});
 
 }  // namespace dl

@@ -1,5 +1,7 @@
 #include "data/timestamp.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cmath>
 
@@ -81,6 +83,19 @@ std::optional<int64_t> parse_timestamp(std::string_view text) {
   const auto offset = time ? zone(rest) : std::nullopt;
   if (!time || !offset || !rest.empty()) return {};
   return seconds + *time - *offset;
+}
+
+std::string timestamp_text(int64_t seconds) {
+  using namespace std::chrono;
+  constexpr int64_t kFar = 200'000'000'000;  // the year 8307
+  if (seconds > kFar || seconds < -62'167'219'200) return std::to_string(seconds);
+  const sys_seconds time{std::chrono::seconds(seconds)};
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock_time(time - day);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()), clock_time.hours().count(), clock_time.minutes().count(),
+                     clock_time.seconds().count());
 }
 
 }  // namespace dl

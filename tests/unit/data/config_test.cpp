@@ -109,6 +109,7 @@ TEST_CASE("data section: statistics come from the training part only and can be 
   CHECK(std::abs(square - 1) < 1e-6);
   CHECK(first_column(data.test)[0] == doctest::Approx((1000 - 19.5) * s->scale[0]));
   const Tensor back = undo_scaling(gather_all(*data.validation)[0], *s);
+  CHECK(undo_scaling(gather_all(*data.validation)[0].cast(DType::kBFloat16), *s).dtype() == DType::kFloat32);
   for (int i = 0; i < 10; ++i) CHECK(back.at(2 * i) == doctest::Approx(40 + i).epsilon(1e-5));
 
   const Data normalized = open_data(parse_data("{train: " + source + ", normalize: [x]}", folder.path));

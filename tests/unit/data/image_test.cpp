@@ -50,6 +50,17 @@ TEST_CASE("image: gray from colors, and gray stays what it was") {
   for (int64_t i = 0; i < same.height * same.width; ++i) CHECK(same.pixels[static_cast<size_t>(i)] == rgb.at(3 * i));
 }
 
+TEST_CASE("image: what is written as PNG reads back") {
+  for (const int64_t channels : {1, 3}) {
+    Image image{5, 7, channels, {}};
+    for (int64_t i = 0; i < 35 * channels; ++i) image.pixels.push_back(static_cast<uint8_t>(i * 37));
+    const Image back = decode_image(bytes_of(encode_png(image)), "p", channels);
+    CHECK(back.height == 5);
+    CHECK(back.width == 7);
+    CHECK(back.pixels == image.pixels);
+  }
+}
+
 TEST_CASE("image: resizing is bilinear with half-pixel centers") {
   const Image image = decode(read_text(kFiles + "rgb.png"));
   const Tensor expected = read_npy(kFiles + "rgb.png.resized_5x31.npy");

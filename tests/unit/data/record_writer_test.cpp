@@ -41,6 +41,16 @@ TEST_CASE("records: jsonl") {
         "{\"class\": \"a,b\", \"p\": [3, null], \"n\": 3}\n");
 }
 
+TEST_CASE("records: times are text") {
+  const TestFolder folder;
+  for (const char* format : {"csv", "jsonl"}) {
+    const auto writer = make_record_writer(folder / "t", format, {{"from", {}, {}, true}});
+    writer->append(std::vector<Tensor>{Tensor::from<int64_t>({1}, std::vector<int64_t>{951827696})});
+    writer->close();
+    CHECK(read_text(folder / "t") == (format[0] == 'c' ? "from\n2000-02-29 12:34:56\n" : "{\"from\": \"2000-02-29 12:34:56\"}\n"));
+  }
+}
+
 TEST_CASE("records: npz and npy") {
   const std::string npz = written("npz");
   const NamedTensors arrays = read_npz(bytes_of(npz), "t");

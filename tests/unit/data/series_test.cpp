@@ -108,6 +108,41 @@ TEST_CASE("series: excluded times, and windows that are their own target") {
   CHECK(has(problems_of("{train: {path: a.csv}, test: {after: soon}}"), "expected a time such as"));
 }
 
+TEST_CASE("series: what is known of a window reaches through every decorator") {
+  const TestFolder folder;
+  folder.write("a.csv", hours(0, 0, 24));
+  const std::string source = "{path: a.csv, columns: {x: v, y: [w, v]}, time: time, window: {length: 3, gap: 1, horizon: 2}, ";
+  const Data data = open_data(parse_data(
+      "{train: " + source + "anomalies: [[2020-01-01 05:30, 2020-01-01 07:00]]}, test: {split: 0.5}, standardize: [x], normalize: [y]}",
+      folder.path));
+  CHECK(data.train->size() == 7 - 6);  // rows 0-11 without those windows that see row 6 or 7: what is known to be wrong is not trained on
+  REQUIRE(data.test->size() == 7);
+  const DatasetPtr cast = cast_fields(slice(data.test, 1, 5), {DType::kFloat64, DType::kFloat32});
+  const SampleOrigin origin = cast->origin(2);
+  REQUIRE(origin.series);
+  CHECK(origin.window == 15);
+  CHECK(*origin.series->times_of(origin.window) == TimeRange{1577836800 + 15 * 3600, 1577836800 + 20 * 3600});
+  std::vector<float> last(4);
+  CHECK(origin.series->last_value(origin.window, 1, last));
+  CHECK(last == std::vector<float>{170, 17, 170, 17});  // in the units of the data, once for each row of the target
+  CHECK(!origin.series->last_value(origin.window, 0, last));
+  CHECK(!origin.series->last_value(origin.window, 2, last));
+  CHECK(origin.series->anomalies() == std::vector<TimeRange>{{1577836800 + 19800, 1577836800 + 25200}});
+  REQUIRE(cast->scaling(0));
+  CHECK(*cast->scaling(0) == *data.preprocessing.find("x"));
+  CHECK(*cast->scaling(1) == *data.preprocessing.find("y"));
+  CHECK(shuffle(data.test, 1, 0)->origin(0).series == origin.series);
+
+  const std::string self = "{path: a.csv, columns: {x: v}, time: time, window: {length: 3, horizon: 0}}";
+  const Data again = open_data(parse_data("{train: " + self + ", reconstruct: true, standardize: [x]}", folder.path));
+  REQUIRE(again.train->scaling(1));
+  CHECK(again.train->scaling(1)->center == again.preprocessing.find("x")->center);
+  CHECK(!again.train->origin(0).series->last_value(0, 1, last));
+  CHECK(open_source("{path: a.csv, columns: {x: v}}", folder.path).dataset->origin(0).series == nullptr);
+  CHECK(!open_source("{path: a.csv, columns: {x: v}, window: {length: 3}}", folder.path).dataset->origin(0).series->times_of(0));
+  CHECK(has(problems_of("{train: {path: a.csv, window: {length: 2}, anomalies: [[1, 2]]}}"), "anomalies: needs time:"));
+}
+
 TEST_CASE("series: times must be times; going back is told") {
   const TestFolder folder;
   const auto error = [&](const std::string& text) {
@@ -134,6 +169,9 @@ TEST_CASE("timestamps") {
   for (const char* bad : {"", "2001-02-29", "2000-13-01", "2000-00-10", "20-1-1", "2000-01-01 24:00", "2000-01-01 10:60", "2000-01-01x",
                           "yesterday", "2000-01-01 10:00:00.", "2000-01-01 10:00 +25:00", "nan", "1e300"})
     CHECK_MESSAGE(!parse_timestamp(bad), bad);
+  for (const int64_t seconds : {int64_t{0}, int64_t{-1}, int64_t{951827696}, int64_t{-662688000}, int64_t{1} << 60})
+    CHECK(parse_timestamp(timestamp_text(seconds)).value_or(seconds) == seconds);
+  CHECK(timestamp_text(951827696) == "2000-02-29 12:34:56");
 }
 
 TEST_CASE("splits by class keep the shares; oversampling repeats the small classes") {
