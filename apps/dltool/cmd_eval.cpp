@@ -11,8 +11,10 @@
 #include "base/terminal.h"
 #include "commands.h"
 #include "data/config.h"
+#include "data/timestamp.h"
 #include "output.h"
 #include "table.h"
+#include "train/anomalies.h"
 #include "train/evaluator.h"
 #include "train/model_file.h"
 
@@ -82,8 +84,9 @@ std::vector<TensorType> prediction_types(const Program& program) {
 }
 
 // Before anything is computed: every --min names something that will be measured.
-void check_minimums(const EvalOptions& options, const LogAccumulator& logs) {
+void check_minimums(const EvalOptions& options, const LogAccumulator& logs, bool anomalies) {
   std::vector<std::string> names;
+  if (anomalies) names.assign(std::begin(kAnomalyLogs), std::end(kAnomalyLogs));
   for (const auto& [name, value] : logs.logs()) names.push_back(name);
   const std::vector<std::string_view> known(names.begin(), names.end());
   for (const EvalOptions::Minimum& m : options.minimums)
@@ -94,7 +97,7 @@ void check_minimums(const EvalOptions& options, const LogAccumulator& logs) {
 std::vector<Missed> find_missed(const EvalOptions& options, const Logs& logs) {
   std::vector<Missed> missed;
   for (const EvalOptions::Minimum& m : options.minimums) {
-    const double value = find_log(logs, m.metric).value();
+    const double value = find_log(logs, m.metric).value_or(NAN);            // data without known anomalies counts none
     if (!(value >= m.value)) missed.push_back({m.metric, value, m.value});  // NaN misses every minimum
   }
   return missed;
@@ -112,10 +115,42 @@ std::string class_table(const ConfusionMatrix& matrix) {
   return table.text();
 }
 
-Json result_json(const LoadedModel& loaded, const EvalData& data, const Logs& logs, const ConfusionMatrix& confusion,
-                 const std::vector<Missed>& missed, double seconds) {
-  Json metrics = Json::object(), failed = Json::array(), classes = Json::array();
-  for (const auto& [name, value] : logs) metrics[name] = number_json(value);
+std::string alarm_table(const AnomalyReport& report) {
+  const bool timed = !report.times.empty();
+  TextTable table({{timed ? "Alarm, from" : "Alarm, from sample"}, {"To"}, {"Largest error", Align::kRight}, {""}});
+  for (const Alarm& a : report.alarms)
+    table.add({timed ? timestamp_text(a.times->from) : std::to_string(a.first),
+               timed ? timestamp_text(a.times->to) : std::to_string(a.last), fmt::format("{:.4g}", a.peak),
+               report.known.empty() ? ""
+               : a.known            ? "known"
+                                    : "false"});
+  return table.text();
+}
+
+Json anomalies_json(const AnomalyReport& report) {
+  Json known = Json::array(), alarms = Json::array();
+  for (const KnownAnomaly& k : report.known)
+    known.push_back({{"from", timestamp_text(k.times.from)}, {"to", timestamp_text(k.times.to)}, {"found", k.found}, {"peak", k.peak}});
+  for (const Alarm& a : report.alarms) {
+    Json alarm = {{"first", a.first}, {"last", a.last}};
+    if (a.times) alarm.update({{"from", timestamp_text(a.times->from)}, {"to", timestamp_text(a.times->to)}});
+    alarm["peak"] = number_json(a.peak);
+    if (!report.known.empty()) alarm["known"] = a.known;
+    alarms.push_back(alarm);
+  }
+  return {{"threshold", number_json(report.threshold)}, {"normal_days", report.normal_days}, {"known", known}, {"alarms", alarms}};
+}
+
+Json logs_json(const Logs& logs) {
+  Json json = Json::object();
+  for (const auto& [name, value] : logs) json[name] = number_json(value);
+  return json;
+}
+
+Json result_json(const LoadedModel& loaded, const EvalData& data, const Logs& logs, const EvaluationDetails& details,
+                 const std::optional<AnomalyReport>& anomalies, const std::vector<Missed>& missed, double seconds) {
+  const ConfusionMatrix& confusion = details.confusion;
+  Json failed = Json::array(), classes = Json::array();
   for (const Missed& m : missed) failed.push_back({{"metric", m.metric}, {"value", number_json(m.value)}, {"minimum", m.minimum}});
   const std::vector<ClassScores> scores = class_scores(confusion);
   for (size_t c = 0; c < scores.size(); ++c)
@@ -124,8 +159,10 @@ Json result_json(const LoadedModel& loaded, const EvalData& data, const Logs& lo
                        {"precision", number_json(scores[c].precision)},
                        {"recall", number_json(scores[c].recall)},
                        {"f1", number_json(scores[c].f1)}});
-  Json json = {{"schema_version", 1}, {"model", loaded.origin}, {"data", data.name}, {"samples", data.dataset->size()},
-               {"seconds", seconds},  {"metrics", metrics}};
+  Json json = {{"schema_version", 1}, {"model", loaded.origin},    {"data", data.name}, {"samples", data.dataset->size()},
+               {"seconds", seconds},  {"metrics", logs_json(logs)}};
+  if (!details.last_value.empty()) json["last_value"] = logs_json(details.last_value);
+  if (anomalies) json["anomalies"] = anomalies_json(*anomalies);
   if (!classes.empty()) json["classes"] = classes;
   json["missed"] = failed;
   return json;
@@ -147,20 +184,32 @@ ExitCode run_eval(const EvalOptions& options) {
   const std::unique_ptr<Communicator> communicator = make_single_communicator();
   Evaluator evaluator(loaded.model, training.losses, training.metrics, training.precision, session, *communicator, training.weights.field);
   const Program& program = evaluator.program().program;
-  check_minimums(options, LogAccumulator(loaded.model, training.metrics, evaluator.program().targets, prediction_types(program)));
+  const bool anomalous = loaded.run->anomalies && loaded.state.anomaly_threshold;
+  check_minimums(options, LogAccumulator(loaded.model, training.metrics, evaluator.program().targets, prediction_types(program)),
+                 anomalous);
   set_parameters(loaded, program, session.parameters());
   const EvalData data = open(loaded, options);
-  ConfusionMatrix confusion;
+  EvaluationDetails details;
+  if (anomalous) details.want_errors = loaded.run->anomalies->error;
   const auto start = std::chrono::steady_clock::now();
-  const Logs logs = evaluator.run(data.dataset, options.batch_size.value_or(training.batch_size), data.workers, {}, &confusion).value();
+  Logs logs = evaluator.run(data.dataset, options.batch_size.value_or(training.batch_size), data.workers, {}, &details).value();
+  std::optional<AnomalyReport> anomalies;
+  if (anomalous) {
+    anomalies = find_anomalies(*data.dataset, details.errors, *loaded.state.anomaly_threshold);
+    for (const auto& log : anomalies->logs()) logs.push_back(log);
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::vector<Missed> missed = find_missed(options, logs);
   if (options.common.json) {
-    write_stdout(result_json(loaded, data, logs, confusion, missed, seconds).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_stdout(result_json(loaded, data, logs, details, anomalies, missed, seconds).dump(-1, ' ', false, Json::error_handler_t::replace) +
+                 "\n");
   } else {
     std::string text;
     for (const auto& [name, value] : logs) text += fmt::format("{:<24} {:.6g}\n", safe_for_terminal(name), value);
-    if (options.common.verbose > 0 && confusion.size() > 0) text += "\n" + class_table(confusion);
+    for (const auto& [name, value] : details.last_value)
+      text += fmt::format("{:<24} {:.6g}\n", safe_for_terminal("last_value_" + name), value);
+    if (options.common.verbose > 0 && details.confusion.size() > 0) text += "\n" + class_table(details.confusion);
+    if (options.common.verbose > 0 && anomalies && !anomalies->alarms.empty()) text += "\n" + alarm_table(*anomalies);
     write_stdout(text);
     log_info(fmt::format("{}: {} samples of {} in {}", loaded.origin, data.dataset->size(), data.name, seconds_text(seconds)));
   }

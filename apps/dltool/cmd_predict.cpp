@@ -17,6 +17,7 @@
 #include "plan/session.h"
 #include "predictions.h"
 #include "programs.h"
+#include "train/evaluator.h"
 #include "train/feed.h"
 #include "train/load_with_inputs.h"
 
@@ -98,7 +99,7 @@ DatasetPtr open_input(const LoadedModel& loaded, const PredictOptions& options) 
   const std::shared_ptr<const Source> source = parse_source(node, "input", "", problems);
   problems.throw_if_any();
   std::vector<std::string> notes;
-  DatasetPtr dataset = open_part(*source, loaded.preprocessing, true, &notes);
+  DatasetPtr dataset = open_part(*source, loaded.preprocessing, !options.anomalies, &notes);
   for (const std::string& note : notes) log_warning(note);
   return dataset;
 }
@@ -135,6 +136,54 @@ void predict_records(const LoadedModel& loaded, const Program& program, Session&
   }
   writer->close();
   if (loader.skipped() > 0) log_warning(fmt::format("{} unreadable samples have no row", loader.skipped()));
+}
+
+// ---- anomalies
+
+// From, to (of windows with times), error, anomaly.
+void write_anomalies(const AnomalyReport& report, const PredictOptions& options) {
+  const auto samples = static_cast<int64_t>(report.errors.size());
+  std::vector<RecordColumn> columns;
+  std::vector<Tensor> values;
+  for (const bool end : {false, true}) {
+    if (report.times.empty()) break;
+    Tensor times(DType::kInt64, {samples});
+    for (int64_t i = 0; i < samples; ++i) {
+      const TimeRange& range = report.times[static_cast<size_t>(i)];
+      times.data<int64_t>()[i] = end ? range.to : range.from;
+    }
+    columns.push_back({end ? "to" : "from", {}, {}, true});
+    values.push_back(std::move(times));
+  }
+  Tensor errors(DType::kFloat64, {samples}), flags(DType::kInt32, {samples});
+  for (int64_t i = 0; i < samples; ++i) {
+    const double error = report.errors[static_cast<size_t>(i)];
+    errors.set(i, error);
+    flags.set(i, error > report.threshold ? 1 : 0);
+  }
+  columns.push_back({"error", {}, {}});
+  columns.push_back({"anomaly", {}, {}});
+  values.push_back(std::move(errors));
+  values.push_back(std::move(flags));
+  const std::unique_ptr<RecordWriter> writer = make_record_writer(options.output, output_format(options), std::move(columns));
+  writer->append(values);
+  writer->close();
+}
+
+void predict_anomalies(const LoadedModel& loaded, Session& session, const PredictOptions& options) {
+  if (!loaded.run || !loaded.run->anomalies || !loaded.state.anomaly_threshold)
+    throw UserError(
+        fmt::format("{}: --anomalies needs a run with the key anomalies, which says what one is; see dltool-spec(5)", options.model));
+  const TrainingSpec& training = loaded.run->training;
+  const std::vector<std::vector<MetricSpec>> no_metrics(1);
+  const std::unique_ptr<Communicator> communicator = make_single_communicator();
+  Evaluator evaluator(loaded.model, training.losses, no_metrics, training.precision, session, *communicator);
+  set_parameters(loaded, evaluator.program().program, session.parameters());
+  const DatasetPtr dataset = open_input(loaded, options);
+  EvaluationDetails details;
+  details.want_errors = loaded.run->anomalies->error;
+  evaluator.run(dataset, options.batch_size.value_or(training.batch_size), loaded.run->data.workers, {}, &details);
+  write_anomalies(find_anomalies(*dataset, std::move(details.errors), *loaded.state.anomaly_threshold), options);
 }
 
 // ---- raw arrays
@@ -247,6 +296,10 @@ ExitCode run_predict(const PredictOptions& options) {
   CompileOptions compiling = compile_options(loaded);
   compiling.run_once = is_one_run(loaded, arrays, options);
   Session session(*backend, compiling);
+  if (options.anomalies) {
+    predict_anomalies(loaded, session, options);
+    return ExitCode::kDone;
+  }
   set_parameters(loaded, program, session.parameters());
   if (!options.inputs_npz.empty())
     predict_arrays(loaded, arrays, program, session, options);

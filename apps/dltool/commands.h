@@ -58,6 +58,7 @@ struct PredictOptions {
   std::string input_format;  // csv, npy, npz, idx, images; "" = by the input's suffix, csv for stdin
   std::string inputs_npz;    // all inputs by name, raw (no preprocessing)
   std::string outputs_npz;
+  bool anomalies = false;  // errors of the samples in place of the outputs
   std::optional<int64_t> batch_size;
 };
 

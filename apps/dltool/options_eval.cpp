@@ -15,7 +15,11 @@ Command eval_command() {
       "data's form whose targets are in the same file. key=value changes the run file that the data comes from.",
       "With --min the exit code is 1 when a metric is below its value. Any name of the output will do; where less is better, as with loss, "
       "a minimum is seldom what is wanted. A metric that is NaN is below every value.",
-      "-v adds precision, recall and F1 of every class.",
+      "Where targets are scaled (standardize, normalize), metrics of quantities are in the units of the data; the loss is of scaled "
+      "values, as in "
+      "training. For windows of a series, last_value_METRIC is what the forecast that nothing changes would reach.",
+      "A run with the key anomalies also says how many known anomalies were found and how many alarms were false; see dltool-spec(5).",
+      "-v adds precision, recall and F1 of every class, and the alarms.",
   };
   command.examples = {
       {"Loss and metrics on the test data of its own run", "dltool eval runs/digits/checkpoints/best.ckpt.h5"},

@@ -11,10 +11,12 @@
 #include "data/dataset.h"
 #include "dist/communicator.h"
 #include "plan/session.h"
+#include "train/anomalies.h"
 #include "train/class_report.h"
 #include "train/feed.h"
 #include "train/history.h"
 #include "train/metric.h"
+#include "train/picture_report.h"
 #include "train/step_program.h"
 
 namespace dl {
@@ -22,8 +24,9 @@ namespace dl {
 // Mean loss (and of each output) and metrics, gathered batch by batch; sums over ranks merge. Used while training too.
 class LogAccumulator {
  public:
+  // `scalings`: of each output's target, null for none, or empty; kept. Metrics of quantities are then in the units of the data.
   LogAccumulator(const Model& model, const std::vector<std::vector<MetricSpec>>& metrics, const std::vector<TensorType>& targets,
-                 const std::vector<TensorType>& predictions);
+                 const std::vector<TensorType>& predictions, std::vector<const FieldScaling*> scalings = {});
   // Output losses may be empty (one output). Targets, predictions and masks (no tensor: none): one per output. `weights`: of the samples,
   // or empty; they are for the metrics that are weighted.
   void add(double loss, std::span<const double> output_losses, std::span<const Tensor> targets, std::span<const Tensor> predictions,
@@ -41,22 +44,34 @@ class LogAccumulator {
     size_t output;
     std::string name;
     std::unique_ptr<Metric> metric;
-    bool weighted = false;
+    bool weighted = false, in_units = false;
   };
   std::vector<Entry> metrics_;
+  std::vector<const FieldScaling*> scalings_;
+};
+
+// What evaluation finds besides losses and metrics.
+struct EvaluationDetails {
+  // Asked for:
+  std::optional<ErrorKind> want_errors;
+  size_t want_pictures = 0;
+  // Found:
+  ConfusionMatrix confusion;   // of a single class target
+  Logs last_value;             // of windows of a series: metrics of the forecast that nothing changes, in the units of the data
+  std::vector<double> errors;  // by sample, of scaled values; NaN for one that could not be read
+  std::vector<ReconstructedPicture> pictures;  // of the first samples
 };
 
 class Evaluator {
  public:
-  // References are kept. `preprocessing` undoes target scaling for nothing but the caller's own use; losses are on scaled values,
-  // as in training.
+  // References are kept. Losses are on scaled values, as in training; metrics of quantities are in the units of the data.
   Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
             const Precision& precision, Session& session, Communicator& communicator, const std::string& weight_field = "");
 
   using Watch = std::function<bool(int64_t done, int64_t total)>;  // after each batch; false: give up
-  // Logs without prefix; nullopt when `watch` gave up. `confusion` (may be null) is filled for a single class target.
+  // Logs without prefix; nullopt when `watch` gave up. `details` may be null.
   std::optional<Logs> run(const DatasetPtr& dataset, int64_t batch_size, int workers, const Watch& watch = {},
-                          ConfusionMatrix* confusion = nullptr);
+                          EvaluationDetails* details = nullptr);
 
   const TrainingProgram& program() const { return program_; }
 
@@ -73,6 +88,8 @@ class Evaluator {
   size_t id_;
 };
 
+// How the data scales the target of each output.
+std::vector<const FieldScaling*> target_scalings(const Feed& feed, const Dataset& dataset);
 // The masks of a run's predictions.
 std::vector<std::optional<Tensor>> read_masks(const Executable& run, const TrainingProgram& program);
 // The tensor as floats, for metrics.

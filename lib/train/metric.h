@@ -44,6 +44,7 @@ class Metric {
 // What a metric needs of the target.
 enum class TargetKind {
   kSame,    // a value for each prediction
+  kNumber,  // the same, a quantity: measured in the units of the data, also where targets are scaled
   kOneHot,  // the same, with the classes on the last axis
   kSparse,  // class indices
   kAny,     // it looks itself
@@ -77,6 +78,8 @@ struct MetricSpec {
   bool weighted = false;                         // by the samples' weights
   Config config;
   std::string name;  // in logs: as typed ("mse"), or the key `name`, or Keras's default name ("auc")
+  // Whether scaled targets and predictions are brought back to the units of the data for it.
+  bool in_units() const { return def ? def->target == TargetKind::kNumber : !expression.empty(); }
   Direction direction() const { return def ? def->direction : expression.empty() ? Direction::kUp : given_direction; }
 };
 

@@ -116,6 +116,7 @@ std::string final_numbers(const ReportData& data) {
     std::string head = evaluation.data_name;
     if (!head.empty() && head[0] >= 'a' && head[0] <= 'z') head[0] = static_cast<char>(head[0] - 'a' + 'A');
     table.head.push_back(escape_html(head));
+    if (!evaluation.last_value.empty()) table.head.push_back(escape_html(head) + ", as the last value");
   }
   for (const std::string& name : names) {
     const std::string val = std::string(kValidation) + name;
@@ -125,7 +126,10 @@ std::string final_numbers(const ReportData& data) {
       row.push_back(cell(best->logs, name));
       if (validation) row.push_back(cell(best->logs, val));
     }
-    for (const ReportEvaluation& evaluation : data.evaluations) row.push_back(cell(evaluation.logs, name));
+    for (const ReportEvaluation& evaluation : data.evaluations) {
+      row.push_back(cell(evaluation.logs, name));
+      if (!evaluation.last_value.empty()) row.push_back(cell(evaluation.last_value, name));
+    }
     table.rows.push_back(std::move(row));
   }
   std::string note = validation ? "Training and validation at the last epoch" : "Training at the last epoch";
@@ -239,11 +243,13 @@ std::string render_report(const ReportData& data) {
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">\n";
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline';img-src data:\">\n";
   page += "<title>" + escape_html(data.title) + "</title>\n<style>" + std::string(kReportStyle) + "</style></head>\n<body>\n";
   page += header(data) + cards(data) + final_numbers(data);
   if (!data.history.epochs.empty()) page += charts(data) + epoch_table(data.history) + "</section>\n";
   if (data.confusion && data.confusion->size() > 0) page += render_classes(*data.confusion);
+  page += render_pictures(data.pictures, data.pictures_name);
+  if (data.anomalies) page += render_anomalies(*data.anomalies);
   page += model_table(data) + facts_table(data);
   if (!data.config_yaml.empty()) {
     page += "<details><summary>Configuration, with every default</summary>\n<pre>" + escape_html(data.config_yaml) + "</pre></details>\n";

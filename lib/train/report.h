@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "train/anomalies.h"
 #include "train/class_report.h"
 #include "train/history.h"
+#include "train/picture_report.h"
 
 namespace dl {
 
@@ -25,6 +27,7 @@ struct ReportLayer {
 struct ReportEvaluation {
   std::string data_name;  // "test"
   Logs logs;
+  Logs last_value = {};  // metrics of the forecast that nothing changes
 };
 
 struct ReportData {
@@ -40,7 +43,10 @@ struct ReportData {
   int64_t trainable_parameters = 0;
   int64_t fixed_parameters = 0;
   std::optional<ConfusionMatrix> confusion;
-  std::string config_yaml;  // resolved
+  std::optional<AnomalyReport> anomalies;
+  std::vector<ReconstructedPicture> pictures;
+  std::string pictures_name;  // of their data: "test"
+  std::string config_yaml;    // resolved
 };
 
 std::string render_report(const ReportData& data);

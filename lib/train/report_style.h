@@ -54,6 +54,9 @@ circle{fill:var(--train)}
 circle.validation{fill:var(--val)}
 circle.hidden{opacity:0}
 path.bad{stroke:var(--bad);stroke-width:1.8;fill:none}
+.known{fill:var(--val);fill-opacity:.18}
+polyline.thin{stroke-width:1}
+.pixels{display:block;width:100%;height:auto;max-width:56rem;image-rendering:pixelated;border:1px solid var(--line);border-radius:.4rem}
 .heat{padding:.6rem;margin:.8rem 0;width:fit-content}
 .heat .axis-name{font-weight:600}
 .heat .frame{fill:none;stroke:var(--line)}

@@ -18,8 +18,7 @@ std::string shapes_text(const std::vector<Shape>& shapes) {
 }  // namespace
 
 ReportData make_report(const RunSpec& spec, const RunState& state, const std::vector<std::pair<std::string, std::string>>& facts,
-                       const TrainOutcome& outcome, const std::optional<ReportEvaluation>& evaluation,
-                       const std::optional<ConfusionMatrix>& confusion) {
+                       const TrainOutcome& outcome, const std::optional<EndEvaluation>& end) {
   ReportData report;
   report.title = spec.name;
   report.status = outcome.interrupted           ? fmt::format("interrupted ({}); resumable", outcome.stop_reason)
@@ -30,8 +29,14 @@ ReportData make_report(const RunSpec& spec, const RunState& state, const std::ve
   report.best_epoch = state.best_epoch;
   for (const auto& callback : make_callbacks(spec))
     if (report.monitor.empty()) report.monitor = callback->chooses_best_by();
-  if (evaluation) report.evaluations.push_back(*evaluation);
-  report.confusion = confusion;
+  if (end) {
+    report.evaluations.push_back({end->data_name, end->logs, end->details.last_value});
+    report.confusion = end->details.confusion;
+    report.confusion->data_name = end->data_name;
+    report.pictures = end->details.pictures;
+    report.pictures_name = end->data_name;
+    report.anomalies = end->anomalies;
+  }
   report.facts = facts;
   report.facts.emplace_back("seed", std::to_string(spec.training.seed));
   report.facts.emplace_back("steps", std::to_string(outcome.steps));

@@ -224,6 +224,8 @@ RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& 
     reader.report("data", "required key is missing: what to train on, see dltool-spec(5)");
   }
   read_training(reader.get("training"), root.place(), from_model, spec, base_dir, problems);
+  if (const spec::Node* anomalies = reader.get("anomalies"))
+    spec.anomalies = read_anomalies(anomalies->is_null() ? spec::Node::map({}) : *anomalies, "anomalies", problems);
   spec.output = reader.get_string("output", "runs/" + spec.name);
   reader.finish();
   problems.throw_if_any();

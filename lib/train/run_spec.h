@@ -13,6 +13,7 @@
 #include "layers/model.h"
 #include "optimizers/optimizer.h"
 #include "spec/node.h"
+#include "train/anomalies.h"
 #include "train/callback.h"
 #include "train/metric.h"
 #include "train/schedule.h"
@@ -65,6 +66,7 @@ struct RunSpec {
   DataSpec data;
   bool has_data = false;
   TrainingSpec training;
+  std::optional<AnomalySpec> anomalies;
   std::string output;
   std::vector<spec::Default> defaults, model_defaults;  // by paths in `resolved` and in `model_tree`
   std::string base_dir;                                 // relative paths in `resolved` start here; "": the working folder

@@ -69,6 +69,7 @@ std::string to_json(const RunState& s) {
   for (const EpochRecord& e : s.history.epochs) json["history"].push_back(epoch_json(e));
   if (s.learning_rate) json["learning_rate"] = *s.learning_rate;
   if (s.best_epoch) json["best_epoch"] = *s.best_epoch;
+  if (s.anomaly_threshold) json["anomaly_threshold"] = number(*s.anomaly_threshold);
   return json.dump();
 }
 
@@ -90,6 +91,7 @@ RunState run_state_from_json(const std::string& text, const std::string& origin)
     for (const Json& e : json.at("history")) s.history.epochs.push_back(epoch_from(e));
     if (json.contains("learning_rate")) s.learning_rate = json.at("learning_rate").get<double>();
     if (json.contains("best_epoch")) s.best_epoch = json.at("best_epoch").get<int64_t>();
+    if (json.contains("anomaly_threshold")) s.anomaly_threshold = to_double(json.at("anomaly_threshold"));
     return s;
   } catch (const nlohmann::json::exception& e) {
     throw FileError(origin + ": the state of the run is damaged (" + e.what() + "); use an older checkpoint");

@@ -24,7 +24,8 @@ struct RunState {
   std::string stop_reason;
   History history;
   std::optional<int64_t> best_epoch;
-  std::string preprocessing;  // YAML of what the data section learned
+  std::optional<double> anomaly_threshold;  // of the weights beside it
+  std::string preprocessing;                // YAML of what the data section learned
 };
 
 std::string to_json(const RunState& state);

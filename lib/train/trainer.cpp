@@ -26,6 +26,7 @@ namespace dl {
 namespace {
 
 constexpr int64_t kMaxRollbacks = 3;
+constexpr size_t kPictures = 16;
 constexpr const char* kRememberedPrefix = "remembered/";
 
 // Connects the executor's reductions to a communicator.
@@ -140,7 +141,8 @@ class Trainer {
     const bool scores = std::none_of(training_.losses.begin(), training_.losses.end(),
                                      [](const OutputLoss& l) { return l.loss.def && l.loss.def->target == LossTarget::kGroup; });
     if (scores) check_class_counts(*feed_, predictions, data_.train->fields());
-    logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions);
+    logs_.emplace(spec_.model, training_.metrics, step_.targets, predictions, target_scalings(*feed_, *data_.train));
+    if (spec_.anomalies) open_scorer(predictions);
     LoaderOptions options;
     options.batch_size = training_.batch_size;
     options.seed = static_cast<uint64_t>(training_.seed);
@@ -156,6 +158,26 @@ class Trainer {
     if (loader_->batches_per_epoch() == 0)
       throw UserError(fmt::format("training.batch_size: {} is more than the {} training samples, and micro-batches need whole batches",
                                   training_.batch_size, data_.train->size()));
+  }
+
+  // Errors of normal data are those of rank 0 alone: a checkpoint needs the threshold, and only rank 0 writes it.
+  void open_scorer(const std::vector<TensorType>& predictions) {
+    const Shape &target = step_.targets.at(0).shape, &prediction = predictions.at(0).shape;
+    int64_t given = 1, predicted = 1;
+    for (size_t i = 1; i < target.size(); ++i) given *= target[i].known() ? target[i].value() : 1;
+    for (size_t i = 1; i < prediction.size(); ++i) predicted *= prediction[i].known() ? prediction[i].value() : 1;
+    const bool classes = !data_.train->fields()[feed_->targets()[0].field].classes.empty();
+    if (predictions.size() != 1 || given != predicted || classes)
+      throw UserError("anomalies: needs a model of one output that predicts the numbers of its target, such as an autoencoder");
+    if (leader()) scorer_.emplace(spec_.model, training_.losses, no_metrics_, training_.precision, session_, *alone_);
+  }
+
+  double find_threshold() {
+    EvaluationDetails details;
+    details.want_errors = spec_.anomalies->error;
+    const DatasetPtr& normal = data_.validation ? data_.validation : data_.train;
+    scorer_->run(normal, training_.batch_size, spec_.data.workers, {}, &details);
+    return anomaly_threshold(std::move(details.errors), *spec_.anomalies);
   }
 
   void check_weights() const {
@@ -552,6 +574,7 @@ class Trainer {
     state_.callbacks.clear();
     for (const auto& callback : callbacks_) state_.callbacks.push_back(callback->to_json());
     if (state_.batch > 0) state_.sums = logs_->state();
+    if (scorer_) state_.anomaly_threshold = find_threshold();
     c.state = to_json(state_);
     for (const auto& [name, value] : request_.facts) c.facts[name] = value;
     return c;
@@ -625,34 +648,40 @@ class Trainer {
     outcome_.steps = state_.step;
     if (!state_.stop_reason.empty()) outcome_.stop_reason = state_.stop_reason;
     if (!state_.history.epochs.empty()) outcome_.logs = state_.history.epochs.back().logs;
-    std::optional<ReportEvaluation> evaluation;
-    std::optional<ConfusionMatrix> confusion;
-    if (!outcome_.interrupted) evaluate_end(evaluation, confusion);
+    std::optional<EndEvaluation> end;
+    if (!outcome_.interrupted) end = evaluate_end();
     progress_.reset();
     set_before_log({});
     if (!leader()) return;
     outcome_.best_checkpoint = std::filesystem::exists(folder_->checkpoints().best_path()) ? folder_->checkpoints().best_path() : "";
-    write_report(folder_->report_path(), make_report(spec_, state_, request_.facts, outcome_, evaluation, confusion));
+    write_report(folder_->report_path(), make_report(spec_, state_, request_.facts, outcome_, end));
     outcome_.report = folder_->report_path();
   }
 
-  void evaluate_end(std::optional<ReportEvaluation>& evaluation, std::optional<ConfusionMatrix>& confusion) {
+  std::optional<EndEvaluation> evaluate_end() {
     const DatasetPtr& dataset = data_.test ? data_.test : data_.validation;
-    if (!dataset) return;
-    const char* name = data_.test ? "test" : "validation";
-    ConfusionMatrix matrix;
-    const std::optional<Logs> logs = evaluator_->run(dataset, training_.batch_size, spec_.data.workers, {}, &matrix);
-    evaluation = ReportEvaluation{name, *logs};
-    if (matrix.size() > 0) {
-      matrix.data_name = name;
-      confusion = std::move(matrix);
+    if (!dataset) return {};
+    EndEvaluation end;
+    end.data_name = data_.test ? "test" : "validation";
+    if (spec_.anomalies) end.details.want_errors = spec_.anomalies->error;
+    const Field& target = data_.train->fields()[feed_->targets()[0].field];
+    if (spec_.data.reconstruct && is_picture(target.dims)) end.details.want_pictures = kPictures;
+    end.logs = *evaluator_->run(dataset, training_.batch_size, spec_.data.workers, {}, &end.details);
+    if (leader() && spec_.anomalies) {
+      end.anomalies = find_anomalies(*dataset, end.details.errors, state_.anomaly_threshold.value_or(NAN));
+      end.anomalies->data_name = end.data_name;
+      for (const auto& log : end.anomalies->logs()) end.logs.push_back(log);
     }
-    if (data_.test)
-      for (const auto& [key, value] : *logs) outcome_.logs.emplace_back("test_" + key, value);
+    if (!data_.test) return end;
+    for (const auto& [key, value] : end.logs) outcome_.logs.emplace_back("test_" + key, value);
+    for (const auto& [key, value] : end.details.last_value) outcome_.logs.emplace_back("test_last_value_" + key, value);
+    return end;
   }
 
   const RunSpec& spec_;
   const TrainingSpec& training_;
+  const std::vector<std::vector<MetricSpec>> no_metrics_ = std::vector<std::vector<MetricSpec>>(1);
+  const std::unique_ptr<Communicator> alone_ = make_single_communicator();
   const TrainRequest& request_;
   Communicator& communicator_;
   std::unique_ptr<Backend> backend_;
@@ -664,7 +693,7 @@ class Trainer {
   TrainingProgram step_;
   size_t step_id_ = 0;
   std::optional<Feed> feed_;
-  std::optional<Evaluator> evaluator_;
+  std::optional<Evaluator> evaluator_, scorer_;  // the second: of anomalies, on rank 0
   std::optional<LogAccumulator> logs_;
   std::optional<BatchLoader> loader_;
   std::optional<RunFolder> folder_;

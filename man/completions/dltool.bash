@@ -44,7 +44,7 @@ _dltool() {
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='-o --output --format --input-format --inputs --outputs --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='-o --output --format --input-format --inputs --outputs --anomalies --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   export)
     case $previous in

@@ -35,6 +35,7 @@ complete -c dltool -n '__fish_seen_subcommand_from predict' -l format -x -a 'csv
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l input-format -x -a 'csv npy npz idx images' -d 'form of the input (default: by its suffix; csv for stdin)'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l inputs -r -F -d 'raw input arrays by name'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l outputs -r -F -d 'raw output arrays by name'
+complete -c dltool -n '__fish_seen_subcommand_from predict' -l anomalies -d 'write the error of each sample, and whether it is an anomaly, in place of the outputs'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l batch -x -d 'batch size (default: the run file'\''s)'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l json -d 'write the result to stdout as one JSON object, and errors to stderr as JSON'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -s q -l quiet -d 'no progress, only warnings; twice: only errors'

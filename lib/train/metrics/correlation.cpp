@@ -58,12 +58,14 @@ const MetricDef metric_pearson_correlation = {.name = "pearson_correlation",
                                               .summary = "Mean correlation of target and prediction along an axis.",
                                               .keys = {axis_key()},
                                               .direction = Direction::kUp,
+                                              .target = TargetKind::kNumber,
                                               .make = make<false>};
 const MetricDef metric_concordance_correlation = {.name = "concordance_correlation",
                                                   .class_name = "ConcordanceCorrelation",
                                                   .summary = "The same, lowered by differences of mean and variance.",
                                                   .keys = {axis_key()},
                                                   .direction = Direction::kUp,
+                                                  .target = TargetKind::kNumber,
                                                   .make = make<true>};
 
 }  // namespace dl

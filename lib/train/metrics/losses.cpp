@@ -29,18 +29,23 @@ std::vector<ConfigKey> focal_keys(std::vector<ConfigKey> own) {
 
 }  // namespace
 
-#define DL_LOSS_METRIC(id, class_name_, summary_, ...) \
-  extern const MetricDef metric_##id;                  \
-  const MetricDef metric_##id = {.name = #id, .class_name = class_name_, .summary = summary_, .aliases = {__VA_ARGS__}, .make = make<#id>};
-DL_LOSS_METRIC(mean_absolute_percentage_error, "MeanAbsolutePercentageError", "Mean of the differences in percent of the targets.", "mape",
-               "MAPE")
-DL_LOSS_METRIC(mean_squared_logarithmic_error, "MeanSquaredLogarithmicError", "Mean of the squared differences of log(1 + x).", "msle",
-               "MSLE")
-DL_LOSS_METRIC(kl_divergence, "KLDivergence", "Kullback-Leibler divergence of the predicted probabilities.", "kld", "KLD")
-DL_LOSS_METRIC(poisson, "Poisson", "Poisson loss of predicted counts.")
-DL_LOSS_METRIC(hinge, "Hinge", "Mean hinge loss.")
-DL_LOSS_METRIC(squared_hinge, "SquaredHinge", "Mean squared hinge loss.")
-DL_LOSS_METRIC(categorical_hinge, "CategoricalHinge", "Mean hinge loss between the true and the next best class.")
+#define DL_LOSS_METRIC(id, class_name_, kind, summary_, ...) \
+  extern const MetricDef metric_##id;                        \
+  const MetricDef metric_##id = {.name = #id,                \
+                                 .class_name = class_name_,  \
+                                 .summary = summary_,        \
+                                 .aliases = {__VA_ARGS__},   \
+                                 .target = TargetKind::kind, \
+                                 .make = make<#id>};
+DL_LOSS_METRIC(mean_absolute_percentage_error, "MeanAbsolutePercentageError", kNumber, "Mean of the differences in percent of the targets.",
+               "mape", "MAPE")
+DL_LOSS_METRIC(mean_squared_logarithmic_error, "MeanSquaredLogarithmicError", kNumber, "Mean of the squared differences of log(1 + x).",
+               "msle", "MSLE")
+DL_LOSS_METRIC(kl_divergence, "KLDivergence", kSame, "Kullback-Leibler divergence of the predicted probabilities.", "kld", "KLD")
+DL_LOSS_METRIC(poisson, "Poisson", kNumber, "Poisson loss of predicted counts.")
+DL_LOSS_METRIC(hinge, "Hinge", kSame, "Mean hinge loss.")
+DL_LOSS_METRIC(squared_hinge, "SquaredHinge", kSame, "Mean squared hinge loss.")
+DL_LOSS_METRIC(categorical_hinge, "CategoricalHinge", kSame, "Mean hinge loss between the true and the next best class.")
 #undef DL_LOSS_METRIC
 
 extern const MetricDef metric_log_cosh;
@@ -48,6 +53,7 @@ const MetricDef metric_log_cosh = {.name = "logcosh",
                                    .class_name = "LogCoshError",
                                    .summary = "Mean of log(cosh(difference)).",
                                    .aliases = {"log_cosh", "log_cosh_error"},
+                                   .target = TargetKind::kNumber,
                                    .make = make<"log_cosh">};
 extern const MetricDef metric_cosine_similarity, metric_huber, metric_binary_focal_crossentropy, metric_categorical_focal_crossentropy;
 const MetricDef metric_cosine_similarity = {.name = "cosine_similarity",
@@ -55,9 +61,14 @@ const MetricDef metric_cosine_similarity = {.name = "cosine_similarity",
                                             .summary = "Mean cosine of the angle between target and prediction.",
                                             .keys = {int_key("axis", spec::Node::integer(-1), -64)},
                                             .direction = Direction::kUp,
+                                            .target = TargetKind::kNumber,
                                             .make = make_cosine};
-const MetricDef metric_huber = {
-    .name = "huber", .class_name = "Huber", .summary = "Mean Huber loss.", .keys = {float_key("delta", 1, 0)}, .make = make<"huber">};
+const MetricDef metric_huber = {.name = "huber",
+                                .class_name = "Huber",
+                                .summary = "Mean Huber loss.",
+                                .keys = {float_key("delta", 1, 0)},
+                                .target = TargetKind::kNumber,
+                                .make = make<"huber">};
 const MetricDef metric_binary_focal_crossentropy = {
     .name = "binary_focal_crossentropy",
     .class_name = "BinaryFocalCrossentropy",

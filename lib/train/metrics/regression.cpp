@@ -104,7 +104,7 @@ const MetricDef metric_mean_squared_error = {
     {"mse", "MSE"},
     {},
     Direction::kDown,
-    TargetKind::kSame,
+    TargetKind::kNumber,
     [](const Config&, const std::string& name) -> std::unique_ptr<Metric> { return std::make_unique<SquaredError>(name, false); }};
 extern const MetricDef metric_root_mean_squared_error;
 const MetricDef metric_root_mean_squared_error = {
@@ -114,7 +114,7 @@ const MetricDef metric_root_mean_squared_error = {
     {},
     {},
     Direction::kDown,
-    TargetKind::kSame,
+    TargetKind::kNumber,
     [](const Config&, const std::string& name) -> std::unique_ptr<Metric> { return std::make_unique<SquaredError>(name, true); }};
 extern const MetricDef metric_mean_absolute_error;
 const MetricDef metric_mean_absolute_error = {
@@ -124,7 +124,7 @@ const MetricDef metric_mean_absolute_error = {
     {"mae", "MAE"},
     {},
     Direction::kDown,
-    TargetKind::kSame,
+    TargetKind::kNumber,
     [](const Config&, const std::string& name) -> std::unique_ptr<Metric> { return std::make_unique<AbsoluteError>(name); }};
 extern const MetricDef metric_r2_score;
 const MetricDef metric_r2_score = {
@@ -138,6 +138,7 @@ const MetricDef metric_r2_score = {
               .choices = {"uniform_average", "variance_weighted_average"}},
              int_key("num_regressors", spec::Node::integer(0), 0)},
     .direction = Direction::kUp,
+    .target = TargetKind::kNumber,
     .make_for = [](const Config& c, const std::string& name, const MetricTypes& types) -> std::unique_ptr<Metric> {
       return std::make_unique<R2>(name, c, matrix_columns(types, name));
     }};
