@@ -57,6 +57,11 @@ class Train(CliTest):
         self.assertEqual(self.run_dltool("train", "again.yaml", "--print-config").succeeds().stdout, text)
         self.assertFalse((self.folder / "out").exists())
 
+    def test_every_run_file_that_ships_is_valid(self):
+        for path in sorted((ROOT / "configs").glob("*.yaml")):
+            with self.subTest(path.name):
+                self.run_dltool("train", path, "--print-config", env={"DLTOOL_DATA": "/data"}).succeeds()
+
     def test_explain_every_stage(self):
         self.run_dltool("train", "run.yaml", "--explain", "graph").succeeds().prints(r"matmul.*# dense").prints(r"update dense/kernel/m = ")
         self.run_dltool("train", "run.yaml", "--explain", "passes").succeeds().prints(r"== after fuse").prints(r"matmul_bias")
