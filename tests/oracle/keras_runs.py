@@ -228,7 +228,8 @@ def model_file(path):
         if found := re.fullmatch(r"  (\w+): \{shape: (\[.*\])\}", line):
             name, shape = found[1], tuple(d if isinstance(d, int) else None for d in json.loads(found[2]))
         elif found := re.fullmatch(r"  - (\w+):(?: (\{.*\}))?", line):
-            config = json.loads(re.sub(r"(?<![\w.])(?!true\b|false\b|null\b)([A-Za-z_]\w*)", r'"\1"', found[2] or "{}"))
+            words = r'"[^"]*"|(?<![\w.])(?!true\b|false\b|null\b)[A-Za-z_]\w*'
+            config = json.loads(re.sub(words, lambda word: word[0] if word[0][0] == '"' else f'"{word[0]}"', found[2] or "{}"))
             base = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=.)([A-Z][a-z])", r"_\1", found[1])).replace("__", "_").lower()
             count = counts[base] = counts.get(base, -1) + 1
             if "inputs" in config:
