@@ -53,6 +53,7 @@ TEST_CASE("graphs and plans of the shipped models") {
     options.reference_only = true;
     const Compiled compiled = compile(program, sizes, *backend, options);
     verify(compiled.program);
+    if (compiled.plan.steps.size() > 1000) continue;  // hundreds of time steps, one like the other
     check_golden(name + ".plan", to_text(compiled.plan, compiled.program) + "\n" + memory_text(compiled.plan));
   }
   CHECK(count >= 6);
