@@ -383,7 +383,7 @@ class CsvTable {
       const IndexRange rows = layout->rows_of(w);
       for (int64_t row = rows.begin; row < rows.end; ++row) {
         const int64_t time = layout->time_of(row);
-        if (std::any_of(ranges.begin(), ranges.end(), [time](const TimeRange& r) { return time >= r.from && time <= r.to; })) return true;
+        if (std::any_of(ranges.begin(), ranges.end(), [time](const TimeRange& r) { return r.meets({time, time}); })) return true;
       }
       return false;
     };

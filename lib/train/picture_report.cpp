@@ -58,8 +58,7 @@ std::string render_pictures(const std::vector<ReconstructedPicture>& pictures, c
   const std::string png = encode_png(grid);
   return fmt::format(
       "<section id=\"pictures\"><h2>Reconstructions</h2>\n<p>The first {} samples of <b>{}</b>: above as they are, below as the network "
-      "gives "
-      "them back.</p>\n<img class=\"pixels\" width=\"{}\" height=\"{}\" alt=\"Originals and reconstructions\" "
+      "gives them back.</p>\n<img class=\"pixels\" width=\"{}\" height=\"{}\" alt=\"Originals and reconstructions\" "
       "src=\"data:image/png;base64,{}\">\n</section>\n",
       count, escape_html(data_name), grid.width, grid.height, to_base64(png.data(), png.size()));
 }

@@ -31,8 +31,10 @@ ReportData make_report(const RunSpec& spec, const RunState& state, const std::ve
     if (report.monitor.empty()) report.monitor = callback->chooses_best_by();
   if (end) {
     report.evaluations.push_back({end->data_name, end->logs, end->details.last_value});
-    report.confusion = end->details.confusion;
-    report.confusion->data_name = end->data_name;
+    if (end->details.confusion.size() > 0) {
+      report.confusion = end->details.confusion;
+      report.confusion->data_name = end->data_name;
+    }
     report.pictures = end->details.pictures;
     report.pictures_name = end->data_name;
     report.anomalies = end->anomalies;
