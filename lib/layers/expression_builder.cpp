@@ -9,8 +9,10 @@
 #include <optional>
 #include <vector>
 
+#include "autodiff/gradient.h"
 #include "base/error.h"
 #include "layers/activations.h"
+#include "layers/expression_functions.h"
 #include "ops/builders.h"
 #include "ops/indexing.h"
 #include "ops/nn.h"
@@ -51,8 +53,11 @@ struct BinaryRow {
 #define DL_COMPARE(name, value)
 constexpr UnaryRow kUnary[] = {
 #include "ops/elementwise.def"
-    {"stop_gradient", &stop_gradient},
-    {"logical_not", &logical_not},
+    {"stop_gradient", &stop_gradient}, {"logical_not", &logical_not},
+    {"zeros_like", &zeros_like},       {"ones_like", &ones_like},
+    {"isnan", &expression::isnan},     {"isfinite", &expression::isfinite},
+    {"log2", &expression::log2},       {"log10", &expression::log10},
+    {"flatten", &expression::flatten}, {"det", &determinant},
 };
 #undef DL_UNARY
 #undef DL_BINARY
@@ -65,6 +70,9 @@ constexpr BinaryRow kBinary[] = {
 #include "ops/elementwise.def"
     {"logical_and", &logical_and},
     {"logical_or", &logical_or},
+    {"logical_xor", &expression::logical_xor},
+    {"floor_divide", &expression::floor_divide},
+    {"outer", &expression::outer},
 };
 #undef DL_UNARY
 #undef DL_BINARY
@@ -75,8 +83,25 @@ struct ReductionRow {
   Var (*build)(Var, std::vector<int64_t>, bool);
 };
 constexpr ReductionRow kReductions[] = {
-    {"sum", &reduce_sum}, {"mean", &reduce_mean}, {"max", &reduce_max}, {"min", &reduce_min}, {"prod", &reduce_prod},
+    {"sum", &reduce_sum},
+    {"mean", &reduce_mean},
+    {"max", &reduce_max},
+    {"min", &reduce_min},
+    {"prod", &reduce_prod},
+    {"var", &expression::variance},
+    {"std", &expression::standard_deviation},
+    {"norm", &expression::norm},
+    {"logsumexp", &expression::logsumexp},
+    {"any", &expression::any},
+    {"all", &expression::all},
 };
+
+// Keras's words for functions that have a shorter name here.
+constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
+    {"subtract", "sub"}, {"multiply", "mul"},   {"divide", "div"},         {"power", "pow"},
+    {"negative", "neg"}, {"absolute", "abs"},   {"amax", "max"},           {"amin", "min"},
+    {"arcsin", "asin"},  {"arccos", "acos"},    {"arctan", "atan"},        {"arctan2", "atan2"},
+    {"flip", "reverse"}, {"arg_max", "argmax"}, {"clip_by_value", "clip"}, {"concatenate", "concat"}};
 
 // Operators of the grammar, as the function that computes them.
 constexpr std::pair<std::string_view, std::string_view> kInfix[] = {{"+", "add"},         {"-", "sub"},       {"*", "mul"},
@@ -222,6 +247,12 @@ class Builder {
   }
 
   Var call_builder(const Expr& e) {
+    for (const auto& [alias, meant] : kAliases) {
+      if (alias != e.name) continue;
+      Expr renamed = e;
+      renamed.name = meant;
+      return call_builder(renamed);
+    }
     if (const auto* row = find_row(kReductions, e.name)) {
       require(e, 1, 3, {"axis", "keepdims"});
       const Expr *axis = argument(e, 1, "axis"), *keepdims = argument(e, 2, "keepdims");
@@ -237,6 +268,8 @@ class Builder {
     }
     if (const std::optional<Var> result = shape_call(e)) return *result;
     if (const std::optional<Var> result = place_call(e)) return *result;
+    if (const std::optional<Var> result = order_call(e)) return *result;
+    if (e.name == "grad") return grad_of(e);
     if (const std::optional<DType> dtype = parse_dtype(e.name)) {
       require(e, 1, 1);
       return cast(var(e.args[0]), *dtype);
@@ -347,6 +380,62 @@ class Builder {
     return std::nullopt;
   }
 
+  // Functions along one axis.
+  std::optional<Var> order_call(const Expr& e) {
+    const auto axis_of = [&](Var x, const Expr* at) { return normalize_axis(integer_or(at, -1), x.rank(), e.name.c_str()); };
+    if (e.name == "argmin" || e.name == "sort" || e.name == "normalize" || e.name == "diff") {
+      require(e, 1, 2, {"axis"});
+      const Var x = var(e.args[0]);
+      const int64_t axis = axis_of(x, argument(e, 1, "axis"));
+      return e.name == "argmin" ? arg_max(-x, axis)
+             : e.name == "sort" ? expression::sort(x, axis)
+             : e.name == "diff" ? expression::diff(x, axis)
+                                : expression::normalize(x, axis);
+    }
+    if (e.name == "roll" || e.name == "repeat") {
+      require(e, 2, 3, {"axis"});
+      const Var x = var(e.args[0]);
+      const int64_t count = integer(e.args[1]), axis = axis_of(x, argument(e, 2, "axis"));
+      return e.name == "roll" ? expression::roll(x, count, axis) : expression::repeat(x, count, axis);
+    }
+    if (e.name == "cumprod") {
+      require(e, 2, 2, {"axis"});
+      const Var x = var(e.args[0]);
+      return cumprod(x, axis_of(x, argument(e, 1, "axis")));
+    }
+    if (e.name == "tril" || e.name == "triu") {
+      require(e, 1, 2, {"k"});
+      return expression::triangle(var(e.args[0]), integer_or(argument(e, 1, "k"), 0), e.name == "tril");
+    }
+    if (e.name == "one_hot") {
+      require(e, 2, 2);
+      const Var x = var(e.args[0]);
+      return one_hot(is_float(x.dtype()) ? cast(x, DType::kInt32) : x, Dim(integer(e.args[1])), default_dtype());
+    }
+    if (e.name == "broadcast_to") {
+      require(e, 2, 2);
+      const std::vector<int64_t> sizes = integers(e.args[1]);
+      return broadcast_to(var(e.args[0]), Shape(sizes.begin(), sizes.end()));
+    }
+    if (e.name == "size") {
+      require(e, 1, 2, {"axis"});
+      const Var x = var(e.args[0]);
+      const Expr* axis = argument(e, 1, "axis");
+      return size_of(x, axis ? normalize_axes(integers(*axis), x.rank(), "size") : std::vector<int64_t>(), default_dtype());
+    }
+    return std::nullopt;
+  }
+
+  // The derivative of the sum of the first argument with respect to a name; itself differentiated where it is part of a loss.
+  Var grad_of(const Expr& e) {
+    require(e, 2, 2);
+    if (e.args[1].kind != Expr::Kind::kName) fail(e.args[1], "grad takes its derivative with respect to a name, such as grad(y_pred, x)");
+    const Var y = var(e.args[0]), x = var(e.args[1]);
+    if (!is_float(x.dtype()) || !is_float(y.dtype()))
+      fail(e, fmt::format("grad is for floating-point numbers, not for {} with respect to {}", to_string(y.type()), to_string(x.type())));
+    return gradient(y, {&x, 1})[0];
+  }
+
   // x repeated whole along each axis.
   Var tiled(const Expr& e, Var x, const std::vector<int64_t>& times) {
     if (static_cast<int64_t>(times.size()) != x.rank()) fail(e, fmt::format("tile needs a list of {} numbers of times", x.rank()));
@@ -393,10 +482,42 @@ class Builder {
   }
 
   static std::vector<std::string_view> function_names() {
-    std::vector<std::string_view> names = {"softmax",  "log_softmax", "where",           "clip",    "argmax", "matmul", "transpose",
-                                           "reshape",  "expand_dims", "reverse",         "squeeze", "concat", "stack",  "slice",
-                                           "swapaxes", "take",        "take_along_axis", "cumsum",  "tile",   "pad",    "float32",
-                                           "int32",    "bool"};
+    std::vector<std::string_view> names = {"softmax",
+                                           "log_softmax",
+                                           "where",
+                                           "clip",
+                                           "argmax",
+                                           "matmul",
+                                           "transpose",
+                                           "reshape",
+                                           "expand_dims",
+                                           "reverse",
+                                           "squeeze",
+                                           "concat",
+                                           "stack",
+                                           "slice",
+                                           "swapaxes",
+                                           "take",
+                                           "take_along_axis",
+                                           "cumsum",
+                                           "tile",
+                                           "pad",
+                                           "float32",
+                                           "int32",
+                                           "bool",
+                                           "argmin",
+                                           "sort",
+                                           "normalize",
+                                           "diff",
+                                           "roll",
+                                           "repeat",
+                                           "cumprod",
+                                           "tril",
+                                           "triu",
+                                           "one_hot",
+                                           "broadcast_to",
+                                           "size",
+                                           "grad"};
     for (const auto& row : kUnary) names.push_back(row.name);
     for (const auto& row : kBinary) names.push_back(row.name);
     for (const auto& row : kReductions) names.push_back(row.name);

@@ -208,14 +208,16 @@ Var find_logits(Var y_pred, const std::string& op_name) {
   }
 }
 
-LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
+LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred, const std::map<std::string, Var>& inputs) {
   const DType dtype = y_pred.dtype() == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   y_pred = cast(y_pred, dtype);
   try {
-    if (!loss.def)
-      return {
-          build_expression(*y_pred.graph, spec::parse_expression(loss.expression), {{"y_true", cast(y_true, dtype)}, {"y_pred", y_pred}}),
-          {}};
+    if (!loss.def) {
+      std::map<std::string, Var> names = inputs;
+      names["y_true"] = cast(y_true, dtype);
+      names["y_pred"] = y_pred;
+      return {build_expression(*y_pred.graph, spec::parse_expression(loss.expression), names), {}};
+    }
     if (loss.def->target == LossTarget::kSame) {
       y_true = cast(y_true, dtype);
       equalize_rank(y_true, y_pred);
@@ -233,8 +235,8 @@ LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred) {
   }
 }
 
-Var build_loss(const Loss& loss, Var y_true, Var y_pred, Var mask, Var sample_weight) {
-  const LossValues made = loss_per_sample(loss, y_true, y_pred);
+Var build_loss(const Loss& loss, Var y_true, Var y_pred, Var mask, Var sample_weight, const std::map<std::string, Var>& inputs) {
+  const LossValues made = loss_per_sample(loss, y_true, y_pred, inputs);
   const Var values = made.values;
   const DType dtype = values.dtype();
   if (made.mask.valid()) mask = mask.valid() ? logical_and(spread(mask, made.mask), made.mask) : made.mask;

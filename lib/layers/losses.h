@@ -3,6 +3,7 @@
 // Who uses it: train and eval. Everything is computed in float32 (float64 for float64 models), whatever the layers use.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,9 +73,11 @@ struct LossValues {
 };
 // One value per sample, mostly: y_pred's shape without the last axis. When y_pred is the result of a softmax or sigmoid, the
 // crossentropies start from its logits, as Keras does on TensorFlow: same numbers, but no loss of digits near 0 and 1.
-LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred);
+// `inputs`: further names that an expression may use, those of the model's inputs: grad(y_pred, x).
+LossValues loss_per_sample(const Loss& loss, Var y_true, Var y_pred, const std::map<std::string, Var>& inputs = {});
 // The scalar. mask and sample_weight may be invalid; both broadcast from [batch] or [batch, time].
-Var build_loss(const Loss& loss, Var y_true, Var y_pred, Var mask = {}, Var sample_weight = {});
+Var build_loss(const Loss& loss, Var y_true, Var y_pred, Var mask = {}, Var sample_weight = {},
+               const std::map<std::string, Var>& inputs = {});
 
 // What softmax or sigmoid made y_pred (casts in between are looked through); invalid when nothing did.
 Var find_logits(Var y_pred, const std::string& op_name);

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "layers/activations.h"
 #include "layers/array_node.h"
@@ -12,6 +13,7 @@
 #include "layers/losses.h"
 #include "ops/builders.h"
 #include "ops/nn.h"
+#include "plan/session.h"
 #include "unit/layers/helpers.h"
 
 namespace dl {
@@ -52,6 +54,76 @@ TEST_CASE("expressions build what their text says") {
   CHECK(f.same("pad(x, [0, 1], [0, 2], -3)", pad(x, std::vector<int64_t>{0, 1}, std::vector<int64_t>{0, 2}, -3)));
   CHECK(f.same("tile(expand_dims(x, 1), [1, 3, 1])", broadcast_to(expand_dims(x, 1), {Dim::symbol("batch"), Dim(3), Dim(4)})));
   CHECK(f.build("tile(x, [2, 3])").shape() == Shape{Dim::symbol("batch") * Dim(2), Dim(12)});
+}
+
+// The value of `text` for x = [[3, -1, 2, 0.5]], y = [[1, 4, 0, 0.5]].
+static std::vector<double> value_of(const std::string& text) {
+  Fixture f;
+  Program program;
+  const Var result = f.build(text);
+  program.graph = f.g;
+  program.inputs = {{"x", f.x.value}, {"y", f.y.value}};
+  program.outputs = {{"z", cast(Var{&program.graph, result.value}, DType::kFloat64).value}};
+  const std::unique_ptr<Backend> cpu = make_cpu_backend();
+  Session session(*cpu, {});
+  const Tensor z = session
+                       .run(session.add(program), {Tensor::from<float>({1, 4}, std::vector<float>{3, -1, 2, 0.5f}),
+                                                   Tensor::from<float>({1, 4}, std::vector<float>{1, 4, 0, 0.5f})})
+                       .output(0);
+  std::vector<double> values;
+  for (int64_t i = 0; i < z.size(); ++i) values.push_back(z.at(i));
+  return values;
+}
+
+TEST_CASE("functions of expressions have the values of NumPy") {
+  const auto near = [](const std::string& text, std::vector<double> expected) {
+    CAPTURE(text);
+    const std::vector<double> found = value_of(text);
+    REQUIRE(found.size() == expected.size());
+    for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+  };
+  near("var(x, axis=-1)", {2.296875});
+  near("std(x)", {1.5155444});
+  near("norm(x, axis=1, keepdims=1)", {3.7749172});
+  near("logsumexp(x, axis=-1)", {3.3840917});
+  near("logsumexp(1000 * x)", {3000});
+  near("any(x > 2, axis=1)", {1});
+  near("all(x > -1)", {0});
+  near("argmin(x)", {1});
+  near("sort(x)", {-1, 0.5, 2, 3});
+  near("diff(x, axis=1)", {-4, 3, -1.5});
+  near("roll(x, 1, 1)", {0.5, 3, -1, 2});
+  near("roll(x, -1, axis=1)", {-1, 2, 0.5, 3});
+  near("repeat(x, 2, axis=1)", {3, 3, -1, -1, 2, 2, 0.5, 0.5});
+  near("cumprod(x, 1)", {3, -3, -6, -3});
+  near("normalize(y)", {0.2407717, 0.9630868, 0, 0.1203859});
+  near("tril(outer(x, y))", {3, 0, 0, 0, -1, -4, 0, 0, 2, 8, 0, 0, 0.5, 2, 0, 0.25});
+  near("sum(triu(outer(x, y), k=1))", {12 + 0 + 1.5 + 0 - 0.5 + 1});
+  near("one_hot(argmax(x), 4)", {1, 0, 0, 0});
+  near("log2(y + 7)", {3, 3.4594316, 2.8073549, 2.9068906});
+  near("floor_divide(x, 2)", {1, -1, 1, 0});
+  near("float32(logical_xor(x > 0, y > 2))", {1, 1, 1, 1});
+  near("float32(isnan(y / y)) + isfinite(1 / y)", {1, 1, 1, 1});
+  near("sum(multiply(x, subtract(x, y)))", {6 + 5 + 4 + 0});
+  near("size(x, axis=1) + size(x)", {8});
+  near("flatten(expand_dims(x, 1))", {3, -1, 2, 0.5});
+  near("det(reshape(x, [-1, 2, 2]))", {3.5});
+}
+
+TEST_CASE("grad is differentiated again") {
+  const auto near = [](const std::string& text, std::vector<double> expected) {
+    CAPTURE(text);
+    const std::vector<double> found = value_of(text);
+    REQUIRE(found.size() == expected.size());
+    for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]));
+  };
+  near("grad(x ** 3 * y, x)", {27, 12, 0, 0.375});
+  near("grad(square(grad(x ** 3, x)), x)", {36 * 27, -36, 36 * 8, 36 * 0.125});
+  near("grad(norm(grad(square(x) / 2, x), axis=-1), x)", {3 / 3.7749172, -1 / 3.7749172, 2 / 3.7749172, 0.5 / 3.7749172});
+  near("grad(y, x)", {0, 0, 0, 0});
+  Fixture f;
+  CHECK_THROWS_WITH_AS(f.build("grad(x, 2 * x)"), doctest::Contains("with respect to a name"), UserError);
+  CHECK_THROWS_WITH_AS(f.build("grad(x > 0, x)"), doctest::Contains("grad is for floating-point numbers"), UserError);
 }
 
 TEST_CASE("what does not fit is refused with its column") {
