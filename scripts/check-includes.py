@@ -47,7 +47,7 @@ THIRD_PARTY = {
 # Of the compiler and the system: anywhere.
 SYSTEM = re.compile(
     r"[a-z_0-9]+$|(sys|linux|net|netinet|arpa)/[a-z_0-9]+\.h$|"
-    r"([a-z]+intrin|cpuid|cxxabi|dirent|dlfcn|errno|execinfo|fcntl|ftw|glob|limits|locale|math|malloc|omp|poll|pthread|pwd|sched|semaphore|"
+    r"([a-z]+intrin|cpuid|cxxabi|dirent|dlfcn|errno|execinfo|fcntl|fnmatch|ftw|glob|limits|locale|math|malloc|omp|poll|pthread|pwd|sched|semaphore|"
     r"setjmp|signal|spawn|stdarg|stddef|stdint|stdio|stdlib|string|strings|termios|time|ucontext|unistd)\.h$")
 HEAVY = ["CLI/", "Eigen/", "H5", "fmt/", "google/protobuf/", "hdf5", "nlohmann/json.hpp", "spdlog/", "yaml-cpp/"]
 # Data of another layer, not code: a backend may read the operator tables of ops/.

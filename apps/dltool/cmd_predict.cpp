@@ -262,12 +262,17 @@ std::vector<Tensor> run_in_batches(const Program& program, Session& session, con
   return outputs;
 }
 
-int64_t batch_size(const PredictOptions& options) { return options.batch_size.value_or(kDefaultBatch); }
+int64_t batch_size(const LoadedModel& loaded, const PredictOptions& options) {
+  const Dim fixed =
+      loaded.model.inputs.empty() || loaded.model.inputs[0].shape.empty() ? Dim(kDefaultBatch) : loaded.model.inputs[0].shape[0];
+  return options.batch_size.value_or(fixed.known() ? fixed.value() : kDefaultBatch);
+}
 
 // Then nothing that weights are turned into has to be kept.
 bool is_one_run(const LoadedModel& loaded, const NamedTensors& arrays, const PredictOptions& options) {
   if (options.inputs_npz.empty()) return false;
-  return graph_of(loaded.model) || arrays.empty() || arrays[0].second.rank() == 0 || arrays[0].second.dims()[0] <= batch_size(options);
+  return graph_of(loaded.model) || arrays.empty() || arrays[0].second.rank() == 0 ||
+         arrays[0].second.dims()[0] <= batch_size(loaded, options);
 }
 
 void predict_arrays(const LoadedModel& loaded, const NamedTensors& members, const Program& program, Session& session,
@@ -278,7 +283,7 @@ void predict_arrays(const LoadedModel& loaded, const NamedTensors& members, cons
     outputs = run_whole(program, session, inputs);
   } else {
     check_samples(options.inputs_npz, inputs, program);
-    outputs = run_in_batches(program, session, inputs, batch_size(options));
+    outputs = run_in_batches(program, session, inputs, batch_size(loaded, options));
   }
   NamedTensors named;
   for (size_t o = 0; o < outputs.size(); ++o) named.emplace_back(program.outputs[o].name, outputs[o]);

@@ -104,8 +104,14 @@ NamedTensors run_model(SavedModel model, const NamedTensors& inputs) {
   const Program program = build_inference_program(model.model);
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   Session session(*backend, {.run_once = true});
-  for (const Parameter& p : program.parameters)
-    session.parameters().lend(p.name, std::exchange(model.weights.at(p.name), {}).cast(program.graph.type(p.value).dtype));
+  for (const Parameter& p : program.parameters) {
+    const TensorType& type = program.graph.type(p.value);
+    if (is_carried_state(p.name)) {
+      session.parameters().set(p.name, Tensor(type.dtype, known_dims(type.shape)));
+      continue;
+    }
+    session.parameters().lend(p.name, std::exchange(model.weights.at(p.name), {}).cast(type.dtype));
+  }
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const TensorType& type = program.graph.type(program.inputs[i].value);

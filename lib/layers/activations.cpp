@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "ops/builders.h"
+#include "ops/indexing.h"
 #include "ops/nn.h"
 
 // A select computes both sides, and a side that overflows would turn its zero gradient into NaN. So each side sees an
@@ -50,6 +51,17 @@ Var glu(Var x) {
   return slice_axis(x, -1, 0, half) * sigmoid(slice_axis(x, -1, half, half));
 }
 
+// Keras's numbers: its threshold takes the sum of the running sums of what is above it, where the paper takes the last of them.
+Var sparsemax(Var x) {
+  if (x.rank() == 0) throw UserError("sparsemax needs a last axis");
+  const int64_t axis = x.rank() - 1;
+  const Var sorted = top_k(x, x.dim(axis), axis).values, sums = cumsum(sorted, axis);
+  const Var places = iota(*x.graph, x.dtype(), {x.dim(axis)}, 0) + 1.0;
+  const Var support = greater(sorted - (sums - 1.0) / places, 0.0);
+  const Var count = reduce_sum(cast(support, x.dtype()), {axis}, true);
+  return relu(x - (reduce_sum(select(support, sums, 0.0), {axis}, true) - 1.0) / count);
+}
+
 struct Row {
   std::string_view name;
   Var (*build)(Var);
@@ -85,6 +97,7 @@ constexpr Row kRows[] = {
     {"log_sigmoid", log_sigmoid},
     {"sparse_plus", sparse_plus},
     {"sparse_sigmoid", sparse_sigmoid},
+    {"sparsemax", sparsemax},
     {"squareplus", squareplus},
     {"exponential", exponential},
 };

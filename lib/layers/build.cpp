@@ -55,7 +55,7 @@ ModelGraph build_model(const Model& model, Graph& graph, WeightRegistry& registr
   };
   std::vector<int64_t> uses(model.layers.size(), 0);
   for (const LayerCall& call : model.calls) {
-    const Layer& layer = *model.layers[call.layer];
+    const Layer& layer = layer_of(model, call);
     std::vector<MaskedVar> operands;
     for (const ModelRef& ref : call.inputs) operands.push_back(value_of(ref));
     CallTrace trace;
@@ -79,6 +79,13 @@ ModelGraph build_model(const Model& model, Graph& graph, WeightRegistry& registr
   return result;
 }
 
+void add_states(Program& program, const BuildResult& built) {
+  for (const CarriedState& state : built.states) {
+    program.updates.push_back({program.parameters.size(), state.next.value});
+    program.parameters.push_back({state.name, state.value.value, false, {}});
+  }
+}
+
 Program build_inference_program(const Model& model, const Precision& precision) {
   Program program;
   WeightRegistry registry;
@@ -88,6 +95,7 @@ Program build_inference_program(const Model& model, const Precision& precision) 
   program.inputs = built.inputs;
   for (const ModelOutputValue& output : built.outputs) program.outputs.push_back({output.name, output.value.value});
   program.parameters = registry.parameters();
+  add_states(program, built);
   return program;
 }
 

@@ -43,6 +43,10 @@ TensorType input_type(const ModelInput& input, const Precision& precision);
 // UserError "FILE:LINE:COL: layer 'x': ..." where shapes do not fit.
 ModelGraph build_model(const Model& model, Graph& graph, WeightRegistry& registry, const BuildOptions& options);
 
+// Adds what a build carries from batch to batch to the parameters and updates of the program.
+void add_states(Program& program, const BuildResult& built);
+
+// Updates nothing but the states of stateful layers.
 Program build_inference_program(const Model& model, const Precision& precision = {});
 
 }  // namespace dl

@@ -66,6 +66,15 @@ size_t count_states(const Layer& cell) {
   return count;
 }
 
+std::vector<Shape> state_shapes(const Layer& cell, Dim batch) {
+  const Row& row = *find_row(cell);
+  if (row.walk) return std::vector<Shape>(row.states, {batch, Dim(cell.config.integer("units"))});
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < cell.children.size(); ++i)
+    for (Shape& shape : state_shapes(*cell.children.at(cell_key(i)), batch)) shapes.push_back(std::move(shape));
+  return shapes;
+}
+
 size_t output_state(const Layer& cell) {
   if (cell.children.empty()) return 0;
   const Layer& last = *cell.children.at(cell_key(cell.children.size() - 1));

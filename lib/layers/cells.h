@@ -13,8 +13,9 @@ namespace dl {
 std::shared_ptr<const Layer> read_cell(const spec::Node& node, const std::string& path, spec::Problems& problems);
 // The child of StackedRNNCells with cell i.
 std::string cell_key(size_t i);
-// How many states a cell has; those of a stack are counted together.
+// How many states a cell has; those of a stack are counted together. And their shapes.
 size_t count_states(const Layer& cell);
+std::vector<Shape> state_shapes(const Layer& cell, Dim batch);
 // Which of them is the output: the first one of the last cell.
 size_t output_state(const Layer& cell);
 

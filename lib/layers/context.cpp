@@ -11,11 +11,20 @@
 
 namespace dl {
 
+namespace {
+constexpr std::string_view kStateName = "rnn_state";
+}
+
 std::optional<Precision> parse_precision(std::string_view name) {
   if (name == "float32") return Precision{DType::kFloat32, DType::kFloat32};
   if (name == "float64") return Precision{DType::kFloat64, DType::kFloat64};
   if (name == "bfloat16" || name == "mixed_bfloat16") return Precision{DType::kFloat32, DType::kBFloat16};
   return std::nullopt;
+}
+
+bool is_carried_state(std::string_view parameter) {
+  const size_t slash = parameter.rfind('/');
+  return slash != std::string_view::npos && parameter.substr(slash + 1).starts_with(kStateName);
 }
 
 std::vector<size_t> WeightRegistry::keras_order(const std::string& layer) const {
@@ -86,11 +95,18 @@ Var LayerContext::register_weight(Weight weight, WeightSpec spec) {
   }
   weight.layer = owner_;
   weight.parameter.trainable = spec.trainable && layer_.trainable;
-  weight.parameter.initializer = std::move(spec.initializer);
-  weight.constraint = std::move(spec.constraint);
+  weight.parameter.initializer = spec.initializer;
+  weight.constraint = spec.constraint;
   const bool trainable = weight.parameter.trainable;
-  const size_t index = registry_.add(graph_, std::move(weight), {spec.dtype.value_or(variable_dtype()), std::move(spec.shape)});
-  const Var value{&graph_, registry_.weights()[index].parameter.value};
+  size_t index = 0;
+  const auto make = [&] {
+    index = registry_.add(graph_, std::move(weight), {spec.dtype.value_or(variable_dtype()), spec.shape});
+    Var value{&graph_, registry_.weights()[index].parameter.value};
+    for (const WeightUpdate& assigned : result_.assigned)
+      if (assigned.weight == index) value = assigned.value;
+    return value;
+  };
+  const Var value = assign_ && object_prefix_ == assign_prefix_ ? assign_(spec, make) : make();
   if (training() && trainable && !spec.regularizer.is_null() && result_.regularized.insert(index).second)
     result_.losses.push_back(regularization_loss(spec.regularizer, value));
   return spec.autocast ? to_compute(value) : value;
@@ -120,6 +136,40 @@ void LayerContext::update_weight(const std::string& name, Var value) {
   DL_CHECK(index, "update of unknown weight " + name);
   std::erase_if(result_.updates, [&](const WeightUpdate& update) { return update.weight == *index; });
   result_.updates.push_back({*index, cast(value, variable_dtype())});
+}
+
+Var LayerContext::assign_weight(const std::string& name, Var value) {
+  const std::optional<size_t> index = registry_.find(owner_ + "/" + name_prefix_ + name);
+  DL_CHECK(index, "assignment to unknown weight " + name);
+  value = stop_gradient(value);
+  if (registry_.weights()[*index].parameter.trainable)
+    result_.assigned.push_back({*index, value});
+  else
+    update_weight(name, value);
+  return value;
+}
+
+Var LayerContext::state(size_t i, const Shape& shape) {
+  for (Dim dim : shape)
+    if (!dim.known())
+      throw UserError(fmt::format("stateful needs to know every size of its state {}: give the input a batch_shape, such as [32, 10, 8]",
+                                  to_string(shape)));
+  const std::string full = state_name(i);
+  for (const CarriedState& s : result_.states)
+    if (s.name == full) return s.next;
+  const Var value = parameter(graph_, full, {variable_dtype(), shape});
+  result_.states.push_back({full, value, value});
+  return value;
+}
+
+std::string LayerContext::state_name(size_t i) const {
+  return i == 0 ? fmt::format("{}/{}{}", owner_, name_prefix_, kStateName) : fmt::format("{}/{}{}_{}", owner_, name_prefix_, kStateName, i);
+}
+
+void LayerContext::set_state(size_t i, Var value) {
+  const std::string full = state_name(i);
+  for (CarriedState& s : result_.states)
+    if (s.name == full) s.next = cast(value, variable_dtype());
 }
 
 void LayerContext::add_loss(Var loss) { result_.losses.push_back(cast(loss, variable_dtype())); }

@@ -48,7 +48,7 @@ Var convolve_input(LayerContext& context, Var x, Var kernel, bool channels_first
   return concat(blocks, channels_first ? 2 : -1);
 }
 
-Recurrent walk(LayerContext& context, Var x, std::span<const Var> states, Var mask, int64_t spatial) {
+Recurrent walk(LayerContext& context, Var x, std::span<const MaskedVar> inputs, int64_t spatial) {
   const Config& config = context.config();
   const bool channels_first = config.text("data_format") == "channels_first";
   const Dim filters(config.integer("filters")), channels = x.dim(channels_first ? 2 : -1);
@@ -77,8 +77,10 @@ Recurrent walk(LayerContext& context, Var x, std::span<const Var> states, Var ma
     for (const Var& m : state_masks(context, state, kGates)) constants.push_back(m);
   const std::string activation = config.text("activation"), gate = config.text("recurrent_activation");
   const int64_t channel = channels_first ? 1 : -1;
-  return walk_steps(
-      projected, states_or_zeros(context.graph(), states, state, 2), constants, mask, config.flag("go_backwards"),
+  const std::vector<Shape> shapes(2, state.shape);
+  const std::vector<Var> initial = initial_states(context, inputs, shapes);
+  const Recurrent result = walk_steps(
+      projected, states_or_zeros(context.graph(), initial, state, 2), constants, inputs[0].mask, config.flag("go_backwards"),
       [&](std::span<const Var> before, Var element, std::span<const Var> c) {
         const Window window = make_window(before[0], "same", kernel_size, ones, ones, channels_first);
         Var z[kGates];
@@ -92,6 +94,8 @@ Recurrent walk(LayerContext& context, Var x, std::span<const Var> states, Var ma
         const Var cell = apply_activation(gate, z[1]) * before[1] + apply_activation(gate, z[0]) * apply_activation(activation, z[2]);
         return std::vector<Var>{apply_activation(gate, z[3]) * apply_activation(activation, cell), cell};
       });
+  keep_states(context, result.state);
+  return result;
 }
 
 }  // namespace
@@ -141,7 +145,7 @@ std::vector<MaskedVar> build_conv_lstm(LayerContext& context, std::span<const Ma
   Recurrent result;
   {
     const LayerContext::SubLayer scope(context, "conv_lstm_cell", "cell");
-    result = walk(context, x, initial_states(context, inputs), inputs[0].mask, spatial);
+    result = walk(context, x, inputs, spatial);
   }
   return recurrent_outputs(context, result, inputs[0].mask);
 }

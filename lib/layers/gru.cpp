@@ -56,7 +56,7 @@ const LayerDef layer_gru = {
     .keys = recurrent_keys({gate_activation_key(), bool_key("reset_after", true)}),
     .check = check_recurrent,
     .build = [](LayerContext& context,
-                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "gru_cell", walk_gru); },
+                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "gru_cell", walk_gru, 1); },
 };
 
 }  // namespace dl

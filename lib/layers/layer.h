@@ -4,6 +4,7 @@
 // Weights appear in the order of add_weight; Keras's order is trainable ones first, then the others (WeightRegistry).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -63,9 +64,21 @@ struct WeightUpdate {
   Var value;
 };
 
+// A value that is carried from one batch to the next, in inference too: what a stateful recurrent layer remembers. It starts with
+// zeros and is no weight: files of models do not hold it, checkpoints of a run do.
+struct CarriedState {
+  std::string name;  // "lstm/rnn_state"
+  Var value;         // node of operator `parameter`
+  Var next;          // at the end of the batch
+};
+
+bool is_carried_state(std::string_view parameter);  // by its name
+
 // What a build of a model gathers besides its outputs.
 struct BuildResult {
-  std::vector<WeightUpdate> updates;  // moving statistics; training only
+  std::vector<WeightUpdate> updates;   // moving statistics; training only
+  std::vector<WeightUpdate> assigned;  // of trainable weights, in order: see assign_weight; training only
+  std::vector<CarriedState> states;
   std::vector<Var> losses;            // scalar penalties of regularisers, in the variable type; training only
   std::set<size_t> regularized;       // weights whose penalty is in `losses`
   std::vector<std::string> warnings;  // such as a mask that a layer drops
@@ -126,6 +139,17 @@ class LayerContext {
   Var latest(const std::string& name, Var weight) const;
   // New value of a non-trainable weight at the end of the step.
   void update_weight(const std::string& name, Var value);
+  // Lets `assign` stand between this layer's own weights, not those of its sublayers, and their use: it gets the spec and a function
+  // that makes the weight, and gives the value to use.
+  using Assign = std::function<Var(const WeightSpec& spec, const std::function<Var()>& make)>;
+  void intercept_weights(Assign assign) { assign_ = std::move(assign), assign_prefix_ = object_prefix_; }
+  // The weight takes `value` during the step: gradients are taken of it, and the optimizer changes it and not the stored weight.
+  // Gives the value back as one that no gradient passes.
+  Var assign_weight(const std::string& name, Var value);
+
+  // State i of the layer, of the variable type: what the last batch left, or an earlier call of the layer in this one. And its new value.
+  Var state(size_t i, const Shape& shape);
+  void set_state(size_t i, Var value);
   void add_loss(Var scalar);
   void warn(const std::string& message);
 
@@ -151,6 +175,7 @@ class LayerContext {
 
  private:
   Var register_weight(Weight weight, WeightSpec spec);
+  std::string state_name(size_t i) const;
 
   Graph& graph_;
   WeightRegistry& registry_;
@@ -158,7 +183,8 @@ class LayerContext {
   Options options_;
   const Layer& layer_;
   std::string owner_;  // name of the outermost layer
-  std::string name_prefix_, object_prefix_;
+  std::string name_prefix_, object_prefix_, assign_prefix_;
+  Assign assign_;
   int64_t call_index_;
   int64_t random_uses_ = 0;
 };

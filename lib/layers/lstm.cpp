@@ -63,7 +63,7 @@ const LayerDef layer_lstm = {
     .keys = recurrent_keys({gate_activation_key(), bool_key("unit_forget_bias", true)}),
     .check = check_recurrent,
     .build = [](LayerContext& context,
-                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "lstm_cell", walk_lstm); },
+                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "lstm_cell", walk_lstm, 2); },
 };
 
 }  // namespace dl

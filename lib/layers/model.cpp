@@ -159,7 +159,7 @@ class ModelParser {
     }
     layers_[layer->name] = model_.layers.size();
     model_.layers.push_back(layer);
-    add_call({layer->name, model_.layers.size() - 1, *inputs, place});
+    add_call({layer->name, model_.layers.size() - 1, *inputs, place, nullptr});
   }
 
   void parse_input_layer(Reader& reader, const Place& place, const std::string& path) {
@@ -181,9 +181,21 @@ class ModelParser {
       for (int i = 1; name.empty() || refs_.count(name); ++i) name = fmt::format("{}_{}", layer, i);
     }
     const std::optional<std::vector<ModelRef>> inputs = read_inputs(reader, *model_.layers[found->second]->def, place, path);
+    std::shared_ptr<const Layer> variant = read_variant(reader, *model_.layers[found->second]);
     reader.finish();
     if (!claim_name(name, place, path) || !inputs) return poison();
-    add_call({name, found->second, *inputs, place});
+    add_call({name, found->second, *inputs, place, std::move(variant)});
+  }
+
+  // Of what a layer is told with each call: ReversibleEmbedding's `reverse`.
+  static std::shared_ptr<const Layer> read_variant(Reader& reader, const Layer& layer) {
+    constexpr const char* kReverse = "reverse";
+    if (!layer.config.has(kReverse)) return nullptr;
+    const bool reverse = reader.get_bool(kReverse, false);
+    if (reverse == layer.config.flag(kReverse)) return nullptr;
+    auto variant = std::make_shared<Layer>(layer);
+    variant->config.set(kReverse, spec::Node::boolean(reverse));
+    return variant;
   }
 
   void add_call(LayerCall call) {

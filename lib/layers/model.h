@@ -38,6 +38,7 @@ struct LayerCall {
   size_t layer = 0;  // index into Model::layers; calls of a shared layer have the same
   std::vector<ModelRef> inputs;
   spec::Place place;
+  std::shared_ptr<const Layer> variant = {};  // the layer with the arguments of this call alone (reverse); null: as it is
 };
 
 struct ModelOutput {
@@ -52,6 +53,8 @@ struct Model {
   std::vector<LayerCall> calls;
   std::vector<ModelOutput> outputs;
 };
+
+inline const Layer& layer_of(const Model& model, const LayerCall& call) { return call.variant ? *call.variant : *model.layers[call.layer]; }
 
 // `node`: the map with `inputs`, `layers`, `outputs`, or a path to a file with one, relative to `base_dir`.
 // Problems are added, all of them; the result is usable only when there are none.

@@ -23,7 +23,7 @@ std::vector<ConfigKey> sequence_keys() {
           bool_key("return_state", false),
           bool_key("go_backwards", false),
           bool_key("zero_output_for_mask", false),
-          unsupported_key("stateful", no),
+          bool_key("stateful", false),
           ignored_key("unroll", no),
           ignored_key("use_cudnn", spec::Node::string("auto")),
           unsupported_key("time_major", no)};
@@ -104,10 +104,20 @@ Var recurrent_input(LayerContext& context, Var x) {
   return select(keep, x * (1 / (1 - rate)), 0.0);
 }
 
-std::vector<Var> initial_states(LayerContext& context, std::span<const MaskedVar> inputs) {
+std::vector<Var> initial_states(LayerContext& context, std::span<const MaskedVar> inputs, std::span<const Shape> shapes) {
   std::vector<Var> states;
   for (const MaskedVar& input : inputs.subspan(1)) states.push_back(context.to_compute(input.value));
+  if (states.empty() && context.config().flag("stateful"))
+    for (size_t i = 0; i < shapes.size(); ++i) states.push_back(context.to_compute(context.state(i, shapes[i])));
   return states;
+}
+
+void keep_states(LayerContext& context, std::span<const Var> states) {
+  if (!context.config().flag("stateful")) return;
+  for (size_t i = 0; i < states.size(); ++i) {
+    context.state(i, states[i].shape());
+    context.set_state(i, stop_gradient(states[i]));
+  }
 }
 
 std::vector<MaskedVar> recurrent_outputs(LayerContext& context, const Recurrent& result, Var mask, size_t output) {
@@ -127,20 +137,26 @@ std::vector<MaskedVar> recurrent_outputs(LayerContext& context, const Recurrent&
   return outputs;
 }
 
-std::vector<MaskedVar> build_recurrent(LayerContext& context, std::span<const MaskedVar> inputs, const char* cell, WalkCell walk) {
+std::vector<MaskedVar> build_recurrent(LayerContext& context, std::span<const MaskedVar> inputs, const char* cell, WalkCell walk,
+                                       size_t states) {
   const Var x = recurrent_input(context, inputs[0].value);
+  const std::vector<Shape> shapes(states, {x.dim(0), Dim(context.config().integer("units"))});
+  const std::vector<Var> initial = initial_states(context, inputs, shapes);
   Recurrent result;
   {
     const LayerContext::SubLayer scope(context, cell, "cell");
-    result = walk(context, x, initial_states(context, inputs), inputs[0].mask, context.config().flag("go_backwards"));
+    result = walk(context, x, initial, inputs[0].mask, context.config().flag("go_backwards"));
   }
+  keep_states(context, result.state);
   return recurrent_outputs(context, result, inputs[0].mask);
 }
 
 std::vector<MaskedVar> build_cell_step(LayerContext& context, std::span<const MaskedVar> inputs, WalkCell walk) {
   if (inputs[0].value.rank() != 2) throw UserError("needs one step [batch, features], got " + to_string(inputs[0].value.shape()));
   const Var x = recurrent_input(context, expand_dims(inputs[0].value, 1));
-  const Recurrent result = walk(context, x, initial_states(context, inputs), {}, false);
+  std::vector<Var> states;
+  for (const MaskedVar& state : inputs.subspan(1)) states.push_back(context.to_compute(state.value));
+  const Recurrent result = walk(context, x, states, {}, false);
   std::vector<MaskedVar> outputs = {{squeeze(result.sequence, {1}), {}}};
   for (const Var& state : result.state) outputs.push_back({state, {}});
   return outputs;

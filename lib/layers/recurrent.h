@@ -48,12 +48,16 @@ std::vector<Var> states_or_zeros(Graph& graph, std::span<const Var> states, cons
 
 // The input sequence in the compute type, with the layer's `dropout` applied: one mask for all steps of a sample, as in Keras.
 Var recurrent_input(LayerContext& context, Var x);
-// The initial states that the caller passed after the sequence, in the compute type.
-std::vector<Var> initial_states(LayerContext& context, std::span<const MaskedVar> inputs);
+// What a layer starts from, in the compute type: the states that the caller passed after the sequence, or those of these shapes that a
+// stateful layer has kept, or none, which is zeros.
+std::vector<Var> initial_states(LayerContext& context, std::span<const MaskedVar> inputs, std::span<const Shape> shapes);
+// Where the layer is stateful, the next batch starts from these.
+void keep_states(LayerContext& context, std::span<const Var> states);
 // Sequence or last output (which is state `output`), then the states if asked for, with their masks.
 std::vector<MaskedVar> recurrent_outputs(LayerContext& context, const Recurrent& result, Var mask, size_t output = 0);
-// A whole layer: inputs [sequence, states...]; the cell's weights are named `cell` and owned as "cell".
-std::vector<MaskedVar> build_recurrent(LayerContext& context, std::span<const MaskedVar> inputs, const char* cell, WalkCell walk);
+// A whole layer: inputs [sequence, states...]; the cell's weights are named `cell` and owned as "cell". It has `states` states.
+std::vector<MaskedVar> build_recurrent(LayerContext& context, std::span<const MaskedVar> inputs, const char* cell, WalkCell walk,
+                                       size_t states);
 
 // A cell as a layer: one step, inputs [x, states...], outputs [result, states...].
 std::vector<MaskedVar> build_cell_step(LayerContext& context, std::span<const MaskedVar> inputs, WalkCell walk);

@@ -31,10 +31,11 @@ std::vector<MaskedVar> build_rnn(LayerContext& context, std::span<const MaskedVa
   const Layer& cell = *context.layer().children.at("cell");
   const Var x = context.to_compute(inputs[0].value), mask = inputs[0].mask;
   if (x.rank() != 3) throw UserError("needs a sequence [batch, time, features], got " + to_string(x.shape()));
-  const std::vector<Var> states = initial_states(context, inputs);
+  const std::vector<Var> states = initial_states(context, inputs, state_shapes(cell, x.dim(0)));
   if (!states.empty() && states.size() != count_states(cell))
     throw UserError(fmt::format("takes {} initial states, got {}", count_states(cell), states.size()));
   const Recurrent result = walk_cell(context, cell, "cell", x, states, mask, context.config().flag("go_backwards"));
+  keep_states(context, result.state);
   return recurrent_outputs(context, result, mask, output_state(cell));
 }
 

@@ -47,7 +47,7 @@ const LayerDef layer_simple_rnn = {
     .keys = recurrent_keys({}),
     .check = check_recurrent,
     .build = [](LayerContext& context,
-                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "simple_rnn_cell", walk_simple_rnn); },
+                std::span<const MaskedVar> inputs) { return build_recurrent(context, inputs, "simple_rnn_cell", walk_simple_rnn, 1); },
 };
 
 }  // namespace dl

@@ -18,11 +18,13 @@ void check_time_distributed(Layer& layer, spec::Reader& reader) {
   layer.children["layer"] = wrapped;
 }
 
-// Whether a step's result in training depends on which samples come with it, so that steps must not share a batch.
-bool uses_batch_statistics(const Layer& layer) {
-  if (std::string_view(layer.def->class_name) == "BatchNormalization") return true;
+// Whether the steps must not be samples of one batch: in training a step's result may depend on which samples come with it, and a
+// stateful layer has as many states as there are samples.
+bool goes_step_by_step(const Layer& layer, bool training) {
+  if (training && std::string_view(layer.def->class_name) == "BatchNormalization") return true;
+  if (layer.config.has("stateful") && layer.config.flag("stateful")) return true;
   for (const auto& [name, child] : layer.children)
-    if (uses_batch_statistics(*child)) return true;
+    if (goes_step_by_step(*child, training)) return true;
   return false;
 }
 
@@ -47,7 +49,7 @@ std::vector<MaskedVar> build_time_distributed(LayerContext& context, std::span<c
   const Layer& child = *context.layer().children.at("layer");
   const LayerContext::SubLayer scope(context, child.name, "layer");
   LayerContext inner = context.child(child);
-  if (!context.training() || !uses_batch_statistics(child)) {
+  if (!goes_step_by_step(child, context.training())) {
     // Samples do not see each other, so the steps can be samples of a larger batch.
     const Var y = build_child(context, inner, merge_leading(x), mask.valid() ? merge_leading(mask) : Var());
     Shape shape = {x.dim(0), x.dim(1)};
@@ -55,7 +57,7 @@ std::vector<MaskedVar> build_time_distributed(LayerContext& context, std::span<c
     return {{reshape(y, shape), {}}};
   }
   if (!x.dim(1).known())
-    throw UserError(fmt::format("trains a {} step by step and needs to know the number of steps '{}': give it in the input's shape",
+    throw UserError(fmt::format("takes a {} step by step and needs to know the number of steps '{}': give it in the input's shape",
                                 child.def->class_name, to_string(x.dim(1))));
   std::vector<Var> steps;
   for (int64_t t = 0; t < x.dim(1).value(); ++t) {

@@ -12,7 +12,9 @@
 
 namespace dl {
 
-extern const CallbackDef callback_early_stopping, callback_model_checkpoint, callback_reduce_lr_on_plateau, callback_terminate_on_nan;
+#define DL_CALLBACK(name) extern const CallbackDef callback_##name;
+#include "train/callbacks.def"
+#undef DL_CALLBACK
 
 namespace {
 
@@ -448,10 +450,14 @@ void CallbackDecision::merge(CallbackDecision other) {
   save_best |= other.save_best;
   remember_weights |= other.remember_weights;
   restore_weights |= other.restore_weights;
+  swap_averages |= other.swap_averages;
   messages.insert(messages.end(), std::make_move_iterator(other.messages.begin()), std::make_move_iterator(other.messages.end()));
 }
 
 CallbackDecision Callback::on_step_end(int64_t, const Logs&, double) { return {}; }
+CallbackDecision Callback::on_epoch_begin(int64_t, double) { return {}; }
+CallbackDecision Callback::on_validation_begin() { return {}; }
+CallbackDecision Callback::on_validation_end() { return {}; }
 CallbackDecision Callback::on_epoch_end(int64_t, const Logs&, double) { return {}; }
 CallbackDecision Callback::on_train_end() { return {}; }
 

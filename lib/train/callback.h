@@ -27,6 +27,7 @@ struct CallbackDecision {
   bool save_best = false;                  // write best.ckpt.h5
   bool remember_weights = false;           // EarlyStopping: hold on to the weights of now
   bool restore_weights = false;            // put the remembered ones back
+  bool swap_averages = false;              // use_ema: the averages and the weights change places
   std::vector<std::string> messages = {};  // warnings and news for the log
 
   void merge(CallbackDecision other);  // what several callbacks want together: the first reason, the lowest rate
@@ -41,6 +42,10 @@ class Callback {
   // After each optimizer step. `step` counts from 1, `seconds` from the start of this process, `logs` holds at least the loss of the step
   // or its running mean.
   virtual CallbackDecision on_step_end(int64_t step, const Logs& logs, double seconds);
+  // Before the first step of an epoch; `learning_rate` is the one set so far.
+  virtual CallbackDecision on_epoch_begin(int64_t epoch, double learning_rate);
+  virtual CallbackDecision on_validation_begin();
+  virtual CallbackDecision on_validation_end();
   // `epoch` counts from 0; logs include val_* when this epoch validated.
   virtual CallbackDecision on_epoch_end(int64_t epoch, const Logs& logs, double learning_rate);
   virtual CallbackDecision on_train_end();
@@ -48,6 +53,10 @@ class Callback {
   virtual std::optional<int> keep() const { return std::nullopt; }
   // ModelCheckpoint: the log that decides which weights are the best; "" for the others.
   virtual std::string chooses_best_by() const { return ""; }
+  // TensorBoard: a histogram of each weight after every so many epochs; 0: none.
+  virtual int64_t histograms_every() const { return 0; }
+  // SwapEMAWeights: the moving averages stand in the place of the weights now.
+  virtual bool averages_in_model() const { return false; }
   // The state as a JSON object in one line, bit for bit. from_json throws FileError for what to_json cannot have written.
   virtual std::string to_json() const = 0;
   virtual void from_json(std::string_view text) = 0;
@@ -68,6 +77,7 @@ struct CallbackContext {
   std::vector<KnownLog> logs;
   bool has_validation = false;
   bool constant_learning_rate = true;  // ReduceLROnPlateau cannot work on a schedule
+  bool moving_averages = false;        // the optimizer has use_ema
 };
 
 struct CallbackDef {

@@ -55,7 +55,8 @@ void take_first_weights(const LoadedModel& model, const Program& program,
   if (model.run && model.run->start) given = model.run->start->weights;
   if (model.run && !model.run->training.initial_weights.empty()) {
     const std::string& path = model.run->training.initial_weights;
-    given = select_weights(model.model, model.precision(), read_weights(path), path);
+    given = model.run->training.skip_mismatch ? matching_weights(model.model, model.precision(), read_weights(path)).weights
+                                              : select_weights(model.model, model.precision(), read_weights(path), path);
   }
   for (const Parameter& p : program.parameters) {
     const auto first = given.find(p.name);
@@ -68,10 +69,13 @@ std::map<std::string, Tensor> weights_of(const LoadedModel& loaded) {
   const Program program = build_inference_program(loaded.model, loaded.precision());
   std::map<std::string, Tensor> weights;
   if (!loaded.has_weights()) {
-    take_first_weights(loaded, program, [&](const Parameter& p, const Tensor& value) { weights[p.name] = value; });
+    take_first_weights(loaded, program, [&](const Parameter& p, const Tensor& value) {
+      if (!is_carried_state(p.name)) weights[p.name] = value;
+    });
     return weights;
   }
   for (const Parameter& p : program.parameters) {
+    if (is_carried_state(p.name)) continue;
     const auto found = loaded.parameters.find(p.name);
     if (found == loaded.parameters.end())
       throw FileError(fmt::format("{}: has no parameter '{}', which its model needs", loaded.origin, p.name));
@@ -258,6 +262,7 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
   std::map<std::string, Tensor> weights;
   const Program program = build_inference_program(model, precision);
   for (const Parameter& p : program.parameters) {
+    if (is_carried_state(p.name)) continue;
     const auto found = given.find(p.name);
     if (found == given.end()) throw UserError(fmt::format("{}: has no array '{}' for the model's weight of that name", origin, p.name));
     const TensorType& type = program.graph.type(p.value);
@@ -270,6 +275,27 @@ std::map<std::string, Tensor> select_weights(const Model& model, const Precision
   return weights;
 }
 
+MatchingWeights matching_weights(const Model& model, const Precision& precision, const std::map<std::string, Tensor>& given) {
+  MatchingWeights result;
+  const Program program = build_inference_program(model, precision);
+  for (const Parameter& p : program.parameters) {
+    if (is_carried_state(p.name)) continue;
+    const TensorType& type = program.graph.type(p.value);
+    const Dims dims = known_dims(type.shape);
+    const auto found = given.find(p.name);
+    if (found == given.end()) {
+      result.fresh.push_back(fmt::format("{} (not in the file)", p.name));
+    } else if (found->second.dims() != dims) {
+      result.fresh.push_back(fmt::format("{} ({} in the file, {} in the model)", p.name,
+                                         to_string(std::span<const int64_t>(found->second.dims())),
+                                         to_string(std::span<const int64_t>(dims))));
+    } else {
+      result.weights[p.name] = found->second.cast(type.dtype);
+    }
+  }
+  return result;
+}
+
 void set_parameters(const LoadedModel& model, const Program& program, ParameterStore& store) {
   std::set<std::string_view> updated;
   for (const Update& u : program.updates) updated.insert(program.parameters[u.parameter].name);
@@ -279,6 +305,10 @@ void set_parameters(const LoadedModel& model, const Program& program, ParameterS
   if (!model.has_weights()) return take_first_weights(model, program, place);
   for (const Parameter& p : program.parameters) {
     const TensorType& type = program.graph.type(p.value);
+    if (is_carried_state(p.name)) {  // a model that is loaded starts with zeros
+      store.set(p.name, initial_value(program, p, 0));
+      continue;
+    }
     const auto found = model.parameters.find(p.name);
     const Dims dims = known_dims(type.shape);
     if (found == model.parameters.end())

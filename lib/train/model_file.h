@@ -56,6 +56,13 @@ std::map<std::string, Tensor> read_weights(const std::string& path);
 std::map<std::string, Tensor> select_weights(const Model& model, const Precision& precision, const std::map<std::string, Tensor>& given,
                                              const std::string& origin);
 
+// Those that have the name and shape of a weight of `model`, in its type; and for people, which weights are left.
+struct MatchingWeights {
+  std::map<std::string, Tensor> weights;
+  std::vector<std::string> fresh;
+};
+MatchingWeights matching_weights(const Model& model, const Precision& precision, const std::map<std::string, Tensor>& given);
+
 // Puts the parameters of `program` into the store: saved values, or the first ones of an untrained model: its
 // run's initial_weights, else those of its initialisers (zeros for optimizer slots). Those that the program does not update are lent.
 // FileError where a checkpoint lacks one or has another shape.

@@ -26,8 +26,8 @@ bool may_change(const std::string& path) {
   // A part split off from the training data changes what is trained on.
   if (path.rfind("data.validation.split", 0) == 0 || path.rfind("data.test.split", 0) == 0 || path.ends_with(".by")) return false;
   for (const char* prefix : {"training.epochs", "training.callbacks", "training.checkpoints", "training.log_steps", "training.on_nan",
-                             "training.initial_weights", "output", "data.workers", "data.prefetch", "data.validation", "data.test",
-                             "training.metrics", "anomalies"})
+                             "training.initial_weights", "training.skip_mismatch", "output", "data.workers", "data.prefetch",
+                             "data.validation", "data.test", "training.metrics", "anomalies"})
     if (path.rfind(prefix, 0) == 0) return true;
   return path.find("learning_rate") != std::string::npos;
 }

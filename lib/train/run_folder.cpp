@@ -35,6 +35,8 @@ void RunFolder::write_epoch(const EpochRecord& record) {
   events_->write_epoch(record);
 }
 
+void RunFolder::write_weight(int64_t epoch, const std::string& name, const Tensor& values) { events_->write_weight(epoch, name, values); }
+
 void RunFolder::sync() {
   json_->sync();
   csv_->sync();

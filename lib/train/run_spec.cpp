@@ -1,6 +1,7 @@
 #include "train/run_spec.h"
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <charconv>
@@ -51,6 +52,7 @@ CallbackContext callback_context(const RunSpec& spec) {
   }
   context.has_validation = spec.data.validation.source || spec.data.validation.split;
   context.constant_learning_rate = spec.training.schedule.def == nullptr || spec.training.schedule.is_constant();
+  context.moving_averages = spec.training.optimizer.def && spec.training.optimizer.config.flag("use_ema");
   return context;
 }
 
@@ -107,6 +109,38 @@ SampleWeights read_sample_weights(spec::Reader& reader, size_t outputs) {
     }
   }
   return weights;
+}
+
+std::shared_ptr<const Layer> frozen(const Layer& layer) {
+  auto copy = std::make_shared<Layer>(layer);
+  copy->trainable = false;
+  for (auto& [key, child] : copy->children) child = frozen(*child);
+  return copy;
+}
+
+// Layers whose name fits a pattern of the shell are as if they had trainable: false.
+void freeze_layers(const spec::Node& node, const std::string& path, Model& model, spec::Problems& problems) {
+  const std::vector<spec::Node> patterns = node.is_list() ? node.items() : std::vector<spec::Node>{node};
+  for (const spec::Node& pattern : patterns) {
+    if (!pattern.is_string()) {
+      problems.add(pattern.place(), path, "must be a name or pattern of layers, such as conv*, or a list of them");
+      continue;
+    }
+    const auto fits = [&](const Layer& layer) { return ::fnmatch(pattern.as_string().c_str(), layer.name.c_str(), 0) == 0; };
+    bool found = false;
+    for (std::shared_ptr<const Layer>& layer : model.layers) {
+      if (!fits(*layer)) continue;
+      found = true;
+      layer = frozen(*layer);
+    }
+    for (LayerCall& call : model.calls)
+      if (call.variant && fits(*call.variant)) call.variant = frozen(*call.variant);
+    if (found || model.layers.empty()) continue;
+    std::vector<std::string_view> names;
+    for (const auto& layer : model.layers) names.emplace_back(layer->name);
+    problems.add(pattern.place(), path,
+                 fmt::format("'{}' fits no layer{}", pattern.as_string(), spec::suggestion(pattern.as_string(), names)));
+  }
 }
 
 // `from_model`: what the model's own file says of training; a key of the run file wins.
@@ -166,7 +200,12 @@ void read_training(const spec::Node* node, const spec::Place& file_place, const 
   t.initial_weights = reader.get_string("initial_weights", "");
   if (!t.initial_weights.empty() && t.initial_weights[0] != '/' && !base_dir.empty())
     t.initial_weights = base_dir + "/" + t.initial_weights;
+  t.skip_mismatch = reader.get_bool("skip_mismatch", false);
+  if (t.skip_mismatch && t.initial_weights.empty()) reader.report("skip_mismatch", "goes with initial_weights");
+  if (const spec::Node* patterns = reader.get("freeze"); patterns && !patterns->is_null())
+    freeze_layers(*patterns, reader.path_of("freeze"), spec.model, problems);
   t.checkpoints = read_checkpoints(reader.get("checkpoints"), "training.checkpoints", problems);
+  t.reset_states = reader.get_bool("reset_states", false);
   t.log_steps = reader.get_bool("log_steps", false);
   if (const spec::Node* callbacks = reader.get("callbacks")) t.callbacks = *callbacks;
   if (has_outputs) read_callbacks(t.callbacks, "training.callbacks", callback_context(spec), problems);

@@ -46,8 +46,10 @@ struct TrainingSpec {
   int64_t microbatches = 0;
   NanPolicy on_nan = NanPolicy::kStop;
   std::string initial_weights;  // a checkpoint or .npz by parameter name; "" = initialisers
+  bool skip_mismatch = false;   // of it, what has the name and shape of a weight; the others keep their initialisers
   CheckpointPolicy checkpoints;
-  bool log_steps = false;  // metrics.jsonl gets a line per step
+  bool reset_states = false;  // stateful layers start every epoch, and validation, with zeros; else nothing but the run's start does
+  bool log_steps = false;     // metrics.jsonl gets a line per step
 };
 
 // What `model: FILE` brings besides the model, where FILE holds weights (a checkpoint, or a file of lib/io).

@@ -80,7 +80,9 @@ class Builder {
   struct Part {
     Var loss;
     std::vector<Var> output_losses, predictions, masks, gradients;
-    std::map<size_t, Var> updates;  // weight -> new moving statistic
+    std::map<size_t, Var> updates;   // weight -> new moving statistic
+    std::map<size_t, Var> assigned;  // weight -> the value that the layers saw
+    std::vector<CarriedState> states;
   };
 
   Program& program() { return result_.program; }
@@ -129,7 +131,7 @@ class Builder {
       const Var target = part_of(targets_[o], k);
       Var weight = weights_.valid() ? part_of(weights_, k) : Var{};
       if (!options_.weights.classes.empty()) weight = class_weight(options_.weights.classes, target, variable_type());
-      const Var loss = build_loss(losses_[o].loss, target, built.outputs[o].value, built.outputs[o].mask, weight);
+      const Var loss = build_loss(losses_[o].loss, target, built.outputs[o].value, built.outputs[o].mask, weight, build.inputs);
       part.masks.push_back(built.outputs[o].mask);
       part.output_losses.push_back(loss);
       part.predictions.push_back(built.outputs[o].value);
@@ -139,11 +141,33 @@ class Builder {
     part.loss = shared(part.loss);
     for (const Var& penalty : built.losses) part.loss = part.loss + cast(penalty, part.loss.dtype());
     if (trainable_.empty()) find_trainable();
-    std::vector<Var> weights;
-    for (size_t w : trainable_) weights.push_back({&graph_, registry_.weights()[w].parameter.value});
-    part.gradients = gradient(optimizer_step_->scale(part.loss), weights);
+    part.gradients = gradients_of(part.loss, built.assigned);
     for (const WeightUpdate& u : built.updates) part.updates[u.weight] = u.value;
+    for (const WeightUpdate& u : built.assigned) part.assigned[u.weight] = u.value;
+    part.states = built.states;
+    if (!part.states.empty() && all_parts_ > 1)
+      throw UserError("a stateful layer carries the states of whole batches: train it on one rank and without training.microbatches");
     result_parts_.push_back(std::move(part));
+  }
+
+  // With respect to the trainable weights. One that a layer has assigned counts through every value that it took.
+  std::vector<Var> gradients_of(Var loss, const std::vector<WeightUpdate>& assigned) {
+    std::vector<Var> values;
+    std::vector<size_t> owners;  // indices into trainable_
+    for (size_t i = 0; i < trainable_.size(); ++i) {
+      const size_t before = values.size();
+      for (const WeightUpdate& u : assigned)
+        if (u.weight == trainable_[i]) values.push_back(u.value);
+      if (values.size() == before) values.push_back({&graph_, registry_.weights()[trainable_[i]].parameter.value});
+      owners.resize(values.size(), i);
+    }
+    const std::vector<Var> parts = gradient(optimizer_step_->scale(loss), values);
+    std::vector<Var> sums(trainable_.size());
+    for (size_t v = 0; v < parts.size(); ++v) {
+      Var& sum = sums[owners[v]];
+      sum = sum.valid() ? sum + parts[v] : parts[v];
+    }
+    return sums;
   }
 
   // Parts and ranks are averaged; a sum over the batch is the sum of theirs.
@@ -231,12 +255,19 @@ class Builder {
     for (size_t g = 0; g < gradients.size(); ++g) {
       const Weight& weight = registry_.weights()[trainable_[g]];
       weights.push_back({weight.parameter, weight.constraint, gradients[g]});
+      // Every part has assigned the same value.
+      const auto& assigned = result_parts_[0].assigned;
+      if (const auto found = assigned.find(trainable_[g]); found != assigned.end()) weights.back().parameter.value = found->second.value;
     }
     optimizer_step_->apply(std::move(weights));
   }
 
   void update_statistics() {
     for (const auto& [weight, value] : statistics_) add_update(registry_.weights()[weight].parameter.name, value);
+    for (const CarriedState& state : result_parts_[0].states) {
+      program().parameters.push_back({state.name, state.value.value, false, {}});
+      add_update(state.name, state.next);
+    }
     program().parameters.push_back({kStepName, step_.value, false, {}});
     ok_ = {};  // the counter moves on even when a step is skipped
     add_update(kStepName, step_ + scalar(graph_, DType::kInt64, 1));
@@ -303,6 +334,9 @@ TrainingProgram build_evaluation_program(const Model& model, const std::vector<O
   const ModelGraph built = build_model(model, program.graph, registry, build);
   program.inputs = built.inputs;
   program.parameters = registry.parameters();
+  add_states(program, built);
+  std::map<std::string, Var> named_inputs;
+  for (const NamedValue& in : built.inputs) named_inputs[in.name] = {&program.graph, in.value};
   Var total, weight;
   std::vector<NamedValue> outputs;
   std::vector<Var> targets;
@@ -316,7 +350,7 @@ TrainingProgram build_evaluation_program(const Model& model, const std::vector<O
   result.has_weights = weighted;
   if (weighted) weight = sample_weight_input(program, precision.variable);
   for (size_t o = 0; o < built.outputs.size(); ++o) {
-    const Var loss = build_loss(losses[o].loss, targets[o], built.outputs[o].value, built.outputs[o].mask, weight);
+    const Var loss = build_loss(losses[o].loss, targets[o], built.outputs[o].value, built.outputs[o].mask, weight, named_inputs);
     const Var part = loss * losses[o].weight;
     total = total.valid() ? total + part : part;
     if (built.outputs.size() > 1) outputs.push_back({"loss:" + model.outputs[o].name, loss.value});

@@ -30,6 +30,8 @@ static_assert(std::endian::native == std::endian::little, "TFRecord framing belo
 constexpr std::string_view kFilePrefix = "events.out.tfevents.";
 constexpr size_t kHeaderBytes = 12;  // length, its checksum
 constexpr size_t kFooterBytes = 4;
+constexpr int kBuckets = 30;
+constexpr int kClassTensor = 2, kFloat64Number = 2;  // see event.proto
 
 template <class T>
 void append_integer(std::string& out, T value) {
@@ -74,6 +76,28 @@ std::string kept_records(const fs::path& path, const std::function<bool(std::str
     if (wanted) kept += frame_record(*data);
   }
   return kept;
+}
+
+// Left edge, right edge and count of each bucket, as tf.summary.histogram has them; none where a value is not finite.
+std::vector<double> histogram_rows(const Tensor& values) {
+  std::vector<double> rows;
+  if (values.size() == 0) return rows;
+  double low = values.at(0), high = low;
+  for (int64_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values.at(i))) return rows;
+    low = std::min(low, values.at(i));
+    high = std::max(high, values.at(i));
+  }
+  std::array<double, kBuckets> counts{};
+  const double width = (high - low) / kBuckets;
+  for (int64_t i = 0; i < values.size(); ++i) {
+    // A single value has all in the last bucket.
+    const double place = width > 0 ? std::floor((values.at(i) - low) / width) : kBuckets;
+    ++counts[static_cast<size_t>(std::min<double>(place, kBuckets - 1))];
+  }
+  for (int b = 0; b < kBuckets; ++b)
+    rows.insert(rows.end(), {low + width * b, b + 1 == kBuckets ? high : low + width * (b + 1), counts[static_cast<size_t>(b)]});
+  return rows;
 }
 
 std::string new_file_name(double now) {
@@ -152,6 +176,24 @@ void EventWriter::add_scalars(int64_t step, const Logs& scalars) {
   file_->append(to_record(event));
 }
 
+void EventWriter::add_histogram(int64_t step, const std::string& tag, const Tensor& values) {
+  const std::vector<double> rows = histogram_rows(values);
+  if (rows.empty()) return;
+  Event event;
+  event.set_wall_time(clock_());
+  event.set_step(step);
+  auto* added = event.mutable_summary()->add_value();
+  added->set_tag(tag);
+  auto* metadata = added->mutable_metadata();
+  metadata->mutable_plugin_data()->set_plugin_name("histograms");
+  metadata->set_data_class(kClassTensor);
+  auto* tensor = added->mutable_tensor();
+  tensor->set_dtype(kFloat64Number);
+  for (const int64_t size : {static_cast<int64_t>(rows.size()) / 3, int64_t{3}}) tensor->mutable_tensor_shape()->add_dim()->set_size(size);
+  tensor->set_tensor_content(rows.data(), rows.size() * sizeof(double));
+  file_->append(to_record(event));
+}
+
 TensorBoardLog::TensorBoardLog(std::string folder, std::optional<ResumePoint> resume, EventWriter::Clock clock)
     : folder_(std::move(folder)), resume_(resume), clock_(std::move(clock)) {
   train_ = open("train");
@@ -177,6 +219,10 @@ void TensorBoardLog::write_step(const StepRecord& record) {
   Logs scalars;
   for (const auto& [name, value] : record.logs) scalars.emplace_back("batch_" + name, value);
   train_->add_scalars(record.step, scalars);
+}
+
+void TensorBoardLog::write_weight(int64_t epoch, const std::string& name, const Tensor& values) {
+  train_->add_histogram(epoch, name + "/histogram", values);
 }
 
 void TensorBoardLog::write_epoch(const EpochRecord& record) {

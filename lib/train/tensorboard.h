@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/tensor.h"
 #include "train/history.h"
 
 namespace dl {
@@ -29,7 +30,8 @@ class EventWriter {
   // `keep(tag, step)` says which scalars of an existing file stay; empty: start anew.
   EventWriter(const std::string& folder, const std::function<bool(std::string_view tag, int64_t step)>& keep, Clock clock);
   ~EventWriter();
-  void add_scalars(int64_t step, const Logs& scalars);  // one record; nothing for no scalars
+  void add_scalars(int64_t step, const Logs& scalars);                             // one record; nothing for no scalars
+  void add_histogram(int64_t step, const std::string& tag, const Tensor& values);  // nothing where a value is not finite
 
  private:
   Clock clock_;
@@ -43,6 +45,7 @@ class TensorBoardLog {
   explicit TensorBoardLog(std::string folder, std::optional<ResumePoint> resume = std::nullopt, EventWriter::Clock clock = {});
   void write_step(const StepRecord& record);
   void write_epoch(const EpochRecord& record);
+  void write_weight(int64_t epoch, const std::string& name, const Tensor& values);  // train: a histogram <name>/histogram
 
  private:
   std::unique_ptr<EventWriter> open(const char* name) const;

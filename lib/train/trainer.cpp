@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -128,6 +129,7 @@ class Trainer {
                                    step_options(training_, communicator_.rank(), communicator_.size()));
     step_id_ = session_.add(step_.program);
     check_weights();
+    check_stateful();
     const std::string& weights = training_.weights.field;
     feed_.emplace(spec_.model, training_.precision, step_.targets, data_.train->fields(), weights);
     evaluator_.emplace(spec_.model, training_.losses, training_.metrics, training_.precision, session_, communicator_, weights);
@@ -190,6 +192,37 @@ class Trainer {
         fmt::format("training.sample_weight: the data has no field '{}'; it has {}; give it a column as a further y", field, known));
   }
 
+  // Stateful layers have states for so many samples, so every batch has to have as many.
+  void check_stateful() const {
+    if (std::none_of(step_.program.parameters.begin(), step_.program.parameters.end(),
+                     [](const Parameter& p) { return is_carried_state(p.name); }))
+      return;
+    const ModelInput& input = spec_.model.inputs.front();
+    if (input.shape[0] != Dim(training_.batch_size))
+      throw UserError(
+          fmt::format("training.batch_size: is {}, but the model's stateful layers are made for batches of {} (input '{}'): give both "
+                      "the same number",
+                      training_.batch_size, to_string(input.shape[0]), input.name));
+    const auto check = [&](const char* name, const DatasetPtr& part) {
+      if (part && part->size() % training_.batch_size != 0)
+        throw UserError(
+            fmt::format("data.{}: has {} samples, and stateful layers need whole batches of {}: leave {} out, or change "
+                        "training.batch_size and the batch_shape of the model",
+                        name, part->size(), training_.batch_size, part->size() % training_.batch_size));
+    };
+    check("train", data_.train);
+    check("validation", data_.validation);
+    check("test", data_.test);
+    if (leader() && spec_.data.shuffle)
+      log_warning("data.shuffle is on, so stateful layers carry states between samples that do not follow each other; set it to false");
+  }
+
+  void reset_states() {
+    ParameterStore& store = session_.parameters();
+    for (const Parameter& p : step_.program.parameters)
+      if (is_carried_state(p.name)) store.set(p.name, Tensor(store.dtype(p.name), store.dims(p.name)));
+  }
+
   void prepare_parameters() {
     ParameterStore& store = session_.parameters();
     for (const Parameter& p : step_.program.parameters)
@@ -224,7 +257,7 @@ class Trainer {
       store.set(name, weight);
     std::vector<std::string> rest;
     for (const Parameter& p : step_.program.parameters)
-      if (!start.weights.contains(p.name)) rest.push_back(p.name);
+      if (!start.weights.contains(p.name) && !is_carried_state(p.name)) rest.push_back(p.name);
     const bool fits = std::all_of(rest.begin(), rest.end(), [&](const std::string& name) {
       const auto found = start.slots.find(name);
       return found != start.slots.end() && found->second.dims() == store.dims(name);
@@ -241,8 +274,19 @@ class Trainer {
 
   void load_initial_weights() {
     const std::string& path = training_.initial_weights;
-    for (const auto& [name, weight] : select_weights(spec_.model, training_.precision, read_weights(path), path))
-      session_.parameters().set(name, weight);
+    if (!training_.skip_mismatch) {
+      for (const auto& [name, weight] : select_weights(spec_.model, training_.precision, read_weights(path), path))
+        session_.parameters().set(name, weight);
+      return;
+    }
+    const MatchingWeights found = matching_weights(spec_.model, training_.precision, read_weights(path));
+    if (found.weights.empty())
+      throw UserError(
+          fmt::format("training.initial_weights: {}: none of its arrays has the name and shape of a weight of the model", path));
+    for (const auto& [name, weight] : found.weights) session_.parameters().set(name, weight);
+    if (leader())
+      log_info(fmt::format("{}: {} weights taken{}{}", path, found.weights.size(),
+                           found.fresh.empty() ? "" : "; initialised anew: ", fmt::join(found.fresh, ", ")));
   }
 
   void restore_state() {
@@ -314,6 +358,7 @@ class Trainer {
     const double waited_before = loader_->wait_seconds();
     const int64_t first_batch = state_.batch;
     if (state_.batch == 0) logs_->reset();
+    if (state_.batch == 0) begin_epoch();
     if (state_.batch > 0) learning_rate_ = learning_rate_at(state_.step - 1);  // a cut epoch may have no batch left
     loader_->seek(state_.epoch, state_.batch);
     if (progress_) progress_->start_epoch(state_.epoch, loader_->batches_per_epoch(), first_batch);
@@ -341,6 +386,22 @@ class Trainer {
     }
     end_epoch(epoch_start, loader_->wait_seconds() - waited_before);
     return true;
+  }
+
+  void begin_epoch() {
+    if (training_.reset_states) reset_states();
+    for (const auto& c : callbacks_) {
+      const CallbackDecision decision = c->on_epoch_begin(state_.epoch, state_.learning_rate.value_or(training_.schedule.at(iteration())));
+      if (decision.learning_rate) state_.learning_rate = decision.learning_rate;
+      apply(decision);
+    }
+  }
+
+  // What is done at once wherever it is said.
+  void apply(const CallbackDecision& decision) {
+    if (decision.swap_averages) swap_averages();
+    if (leader())
+      for (const std::string& message : decision.messages) log_info(message);
   }
 
   double learning_rate_at(int64_t step) const {
@@ -506,11 +567,13 @@ class Trainer {
     CallbackDecision decision;
     for (const auto& c : callbacks_) decision.merge(c->on_epoch_end(state_.epoch, record.logs, learning_rate_));
     if (decision.learning_rate) state_.learning_rate = decision.learning_rate;
+    if (decision.swap_averages) swap_averages();
     state_.history.epochs.push_back(record);
     ++state_.epoch;
     state_.batch = 0;
     state_.sums.clear();
     if (leader()) {
+      write_log([&] { write_histograms(record.epoch); });
       write_log([&] { folder_->write_epoch(record); });
       if (progress_) progress_->end_epoch(record);
       for (const std::string& message : decision.messages) log_info(message);
@@ -528,28 +591,56 @@ class Trainer {
     if (decision.save || last || (policy.epochs > 0 && state_.epoch % policy.epochs == 0)) save("epoch");
   }
 
+  void write_histograms(int64_t epoch) {
+    if (std::none_of(callbacks_.begin(), callbacks_.end(),
+                     [&](const auto& c) { return c->histograms_every() > 0 && epoch % c->histograms_every() == 0; }))
+      return;
+    for (const Parameter& p : evaluator_->program().program.parameters)
+      if (!is_carried_state(p.name)) folder_->write_weight(epoch, p.name, session_.parameters().get(p.name));
+  }
+
   // Adds val_ logs; false when a signal came meanwhile: the epoch is then not counted and the loop sees the signal next.
   bool validate(EpochRecord& record) {
     const auto watch = [&](int64_t done, int64_t total) {
       if (progress_) progress_->update_validation(done, total);
       return true;
     };
+    if (training_.reset_states) reset_states();
+    for (const auto& c : callbacks_) apply(c->on_validation_begin());
     const std::optional<Logs> logs = evaluator_->run(data_.validation, training_.batch_size, spec_.data.workers, watch);
+    for (const auto& c : callbacks_) apply(c->on_validation_end());
     for (const auto& [name, value] : *logs) record.logs.emplace_back("val_" + name, value);
     return true;
   }
 
   void remember_weights() {
-    for (const Parameter& p : evaluator_->program().program.parameters) remembered_[p.name] = session_.parameters().get(p.name);
+    for (const Parameter& p : evaluator_->program().program.parameters)
+      if (!is_carried_state(p.name)) remembered_[p.name] = session_.parameters().get(p.name);
   }
 
   // use_ema: training ends with the moving averages as the weights.
   void take_averages() {
     if (!training_.optimizer.config.flag("use_ema")) return;
+    const bool there = std::any_of(callbacks_.begin(), callbacks_.end(), [](const auto& c) { return c->averages_in_model(); });
+    for_each_average([there](Tensor& weight, Tensor& average) { there ? average = weight.clone() : weight = average.clone(); });
+  }
+
+  void swap_averages() {
+    for_each_average([](Tensor& weight, Tensor& average) { std::swap(weight, average); });
+  }
+
+  template <class Change>
+  void for_each_average(Change change) {
+    ParameterStore& store = session_.parameters();
     const std::string suffix = std::string("/") + kAverageSlot;
-    for (const Parameter& p : step_.program.parameters)
-      if (p.name.ends_with(suffix))
-        session_.parameters().set(p.name.substr(0, p.name.size() - suffix.size()), session_.parameters().get(p.name));
+    for (const Parameter& p : step_.program.parameters) {
+      if (!p.name.ends_with(suffix)) continue;
+      const std::string name = p.name.substr(0, p.name.size() - suffix.size());
+      Tensor weight = store.get(name), average = store.get(p.name);
+      change(weight, average);
+      store.set(name, weight);
+      store.set(p.name, average);
+    }
   }
 
   void end_callbacks() {
@@ -666,6 +757,7 @@ class Trainer {
     if (spec_.anomalies) end.details.want_errors = spec_.anomalies->error;
     const Field& target = data_.train->fields()[feed_->targets()[0].field];
     if (spec_.data.reconstruct && is_picture(target.dims)) end.details.want_pictures = kPictures;
+    reset_states();  // as where `eval` loads the model
     end.logs = *evaluator_->run(dataset, training_.batch_size, spec_.data.workers, {}, &end.details);
     if (leader() && spec_.anomalies) {
       end.anomalies = find_anomalies(*dataset, end.details.errors, state_.anomaly_threshold.value_or(NAN));

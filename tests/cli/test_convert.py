@@ -65,6 +65,13 @@ class Targets(CliTest):
         self.write("m.yaml", "inputs: {x: {shape: [3]}}\nlayers: [{Dense: {units: 2}}]")
         self.run_dltool("convert", "m.yaml", "m.onnx").succeeds().complains("m.yaml: is not trained; its initial weights are written")
 
+    def test_stateful_layers_go_to_keras_only(self):
+        (self.folder / "m.yaml").write_text("inputs: {x: {batch_shape: [2, 5, 3]}}\nlayers:\n  - LSTM: {units: 4, stateful: true}\n")
+        self.run_dltool("convert", "m.yaml", "m.keras").succeeds()
+        for name in ("m.onnx", "tfjs"):
+            self.run_dltool("convert", "m.yaml", name, *(["--to", "tfjs"] if name == "tfjs" else [])).exits(3).complains(
+                r"stateful layers.* set stateful: false")
+
     def test_graph_through_a_checkpoint(self):
         self.run_dltool("convert", self.source(), "a.onnx").succeeds()
         self.run_dltool("convert", "a.onnx", "b.onnx").succeeds()

@@ -83,6 +83,34 @@ class Train(CliTest):
         self.write("bad.yaml", RUN.replace("digits.csv.gz", "nowhere.csv"))
         self.run_dltool("train", "bad.yaml").fails(4, r"nowhere\.csv")
 
+    def test_freeze_and_skip_mismatch_say_what_is_wrong(self):
+        for key, error in (("training.freeze=dens", r"training\.freeze: 'dens' fits no layer \(did you mean 'dense'\?\)"),
+                           ("training.freeze=3", r"training\.freeze: must be a name or pattern of layers"),
+                           ("training.freeze='*'", r"the model has no trainable weights"),
+                           ("training.skip_mismatch=true", r"training\.skip_mismatch: goes with initial_weights")):
+            self.run_dltool("train", "run.yaml", key).fails(2, error)
+
+    def test_stateful_layers_want_whole_batches(self):
+        text = RUN.replace("image: {shape: [64]}", "image: {batch_shape: [16, 64]}").replace(
+            "    - Dense: {units: 16, activation: relu}", "    - Reshape: {target_shape: [8, 8]}\n    - LSTM: {units: 4, stateful: true}")
+        self.write("run.yaml", text)
+        self.run_dltool("train", "run.yaml").fails(2, r"training\.batch_size: is 64, but the model's stateful layers are made for batches of 16")
+        self.run_dltool("train", "run.yaml", "training.batch_size=16").fails(2, r"data\.train: has 1438 samples, .* whole batches of 16: leave 14 out")
+        self.run_dltool("train", "run.yaml", "training.batch_size=16", "training.microbatches=2").fails(2, r"stateful layer.* without training\.microbatches")
+        self.write("run.yaml", text.replace("batch_shape: [16, 64]", "shape: [64]"))
+        self.run_dltool("train", "run.yaml").fails(2, r"layer 'lstm': stateful .* give the input a batch_shape")
+
+    def test_learning_rate_scheduler_takes_an_expression(self):
+        run = lambda schedule, *more: self.run_dltool("train", "run.yaml", "-q", f"training.callbacks=[{{LearningRateScheduler: {{schedule: '{schedule}'}}}}]", *more)
+        run("where(epoch < 1, lr, lr / 2)").succeeds()
+        lines = [json.loads(line) for line in (self.folder / "out/metrics.jsonl").read_text().splitlines()]
+        self.assertEqual([round(line["learning_rate"], 6) for line in lines], [0.01, 0.005, 0.0025])
+        run("lr * epochs").fails(2, r"LearningRateScheduler\.schedule: .*unknown name 'epochs' \(did you mean 'epoch'\?\)")
+        run("1 / (epoch - 1)").fails(2, r"the schedule gives -1 in epoch 1, must give a number >= 0")
+        run("lr", "training.optimizer={Adam: {learning_rate: {CosineDecay: {initial_learning_rate: 0.1, decay_steps: 9}}}}").fails(
+            2, r"cannot set a learning rate that follows a schedule")
+        self.run_dltool("train", "run.yaml", "training.callbacks=[SwapEMAWeights]").fails(2, r"SwapEMAWeights\.?: needs moving averages .* use_ema: true")
+
     def test_divergence_stops_with_5(self):
         self.run_dltool("train", "run.yaml", "training.optimizer.Adam.learning_rate=1e38", "-q").fails(5, r"epoch 1, step \d+: .*(nan|inf|finite)")
 

@@ -22,10 +22,15 @@ MORE_LAYERS = [
     case("Dropout", {"rate": 0.3, "noise_shape": [None, 1], "seed": 3}, (4,)),
     case("GaussianNoise", {"stddev": 0.3}, (4,)),
     case("Normalization", {"axis": -1}, (4, 3)),
+    case("SpectralNormalization", {"layer": ("Dense", {"units": 3, "activation": "tanh", "name": "d"}), "power_iterations": 2}, (4,)),
+    case("SpectralNormalization", {"layer": ("Conv2D", {"filters": 3, "kernel_size": 2, "trainable": False, "name": "c"})}, (5, 4, 2)),
+    case("SpectralNormalization", {"layer": ("Conv1DTranspose", {"filters": 3, "kernel_size": 2, "name": "t"}), "trainable": False}, (5, 2)),
+    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "tie_weights": False, "mask_zero": True}, (6,), integers=7),
+    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "logit_soft_cap": 2.0}, (6,), integers=7),
 ]
 MORE_LAYERS += [case("Activation", {"activation": name}, (3, 7)) for name in (
     "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "softmax", "log_softmax", "sigmoid", "softplus", "softsign", "hard_sigmoid",
-    "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "mish", "log_sigmoid", "sparse_plus", "squareplus", "exponential", "linear")]
+    "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "mish", "log_sigmoid", "sparse_plus", "squareplus", "sparsemax", "exponential", "linear")]
 
 # TensorFlow has no channels_first and no dilated transposes on a CPU.
 CASES = [c for c in LAYER_CASES + MORE_LAYERS if c["config"].get("data_format") != "channels_first"
@@ -36,8 +41,8 @@ NO_H5 = {"RandomBrightness", "RandomColorDegeneration", "RandomContrast", "Rando
          "RandomSharpness", "RandomTranslation", "Solarization"}
 
 # Keras 2: another class, key or number.
-ONLY_KERAS3 = {"GroupQueryAttention", "RMSNormalization"} | {c["layer"] for c in PREPROCESSING} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
-ONLY_KERAS3_ACTIVATIONS = {"celu", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "log_sigmoid", "sparse_plus", "squareplus"}
+ONLY_KERAS3 = {"GroupQueryAttention", "RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"} | {c["layer"] for c in PREPROCESSING} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
+ONLY_KERAS3_ACTIVATIONS = {"celu", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "log_sigmoid", "sparse_plus", "squareplus", "sparsemax"}
 ONLY_KERAS3_KEYS = {"use_gate", "sliding_window", "zero_output_for_mask"}
 
 
@@ -154,6 +159,22 @@ def masked_branches(K):
     a = K.layers.Masking(name="m")(K.layers.Dense(3, name="a")(x))
     b = K.layers.Dense(3, name="b")(y)
     return K.Model([x, y], [K.layers.LSTM(3, name="l")(a), K.layers.GRU(3, name="g")(K.layers.Dense(3, name="c")(b))])
+
+
+def language_models(K):
+    """Tables that are used both ways, tied and not."""
+    x = K.Input((6,), dtype="int32", name="tokens")
+    tied = K.layers.ReversibleEmbedding(11, 5, logit_soft_cap=0.5, name="tied")
+    free = K.layers.ReversibleEmbedding(11, 5, tie_weights=False, mask_zero=True, reverse_dtype="float32", name="free")
+    a, b = tied(x), K.layers.LSTM(5, return_sequences=True, name="l")(free(x))
+    return K.Model(x, [tied(a, reverse=True), free(b, reverse=True), free(K.layers.Dense(5, name="d")(a), reverse=True)])
+
+
+def stateful(K):
+    x = K.Input(batch_shape=(3, 5, 2), name="x")
+    a = K.layers.LSTM(4, stateful=True, return_sequences=True, name="l")(x)
+    b = K.layers.Bidirectional(K.layers.GRU(3, stateful=True, name="g"), name="b")(a)
+    return K.Model(x, [K.layers.Dense(2, name="d")(b), K.layers.SimpleRNN(3, stateful=True, return_state=True, name="s")(a)[1]])
 
 
 def tagger(K):
@@ -282,11 +303,11 @@ def application(name, size):
     return lambda K: getattr(K.applications, name)(weights=None, input_shape=(size, size, 3), classes=7)
 
 
-MODELS = {f.__name__: f for f in (shared, nested, nested_sequential, branches, masked_branches, tagger, transformer, unet, arithmetic, functions,
+MODELS = {f.__name__: f for f in (shared, nested, nested_sequential, branches, masked_branches, language_models, stateful, tagger, transformer, unet, arithmetic, functions,
                                   reuse_after_embedding, cells, frozen, seq2seq, odd_names, many_layers, attention_masks, attention_masks_of_numbers,
                                   parts_of_applications)}
 APPLICATIONS = {name: application(name, size) for name, size in (
     ("MobileNetV2", 32), ("ResNet50", 32), ("EfficientNetB0", 32), ("DenseNet121", 32), ("Xception", 71), ("MobileNetV3Small", 32))}
 # Those that Keras 2 can hold; MobileNetV3 of Keras 3 has the activation hard_silu, which Keras 2 does not know.
-KERAS2 = (set(MODELS) | set(APPLICATIONS)) - {"functions", "odd_names", "many_layers", "MobileNetV3Small", "attention_masks_of_numbers",
+KERAS2 = (set(MODELS) | set(APPLICATIONS)) - {"functions", "language_models", "odd_names", "many_layers", "MobileNetV3Small", "attention_masks_of_numbers",
                                                "parts_of_applications"}

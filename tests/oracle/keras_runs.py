@@ -26,16 +26,17 @@ class Network:
     """`layers`: (class, config) in order, each fed by the one before, or by the names in config["inputs"]; the input is "x". Every
     layer needs a name. Targets are normal numbers, or class numbers below `classes`, or what targets(random, shape) makes; inputs
     are normal numbers, or numbers below `tokens`, or what inputs(random, shape) makes. `more`: shapes of further inputs by name.
-    `outputs`: names of several outputs, each with normal numbers for targets; loss and loss_weights are then maps."""
+    `outputs`: names of several outputs, each with normal numbers for targets; loss and loss_weights are then maps. `batch`: the size of
+    every batch, for stateful layers."""
 
     def __init__(self, shape, layers, loss="mse", classes=None, tokens=None, targets=None, inputs=None, more=None, outputs=None,
-                 loss_weights=None):
+                 loss_weights=None, batch=None):
         self.shape, self.layers, self.loss = shape, layers, loss
         self.classes, self.tokens, self.targets, self.inputs = classes, tokens, targets, inputs
-        self.more, self.outputs, self.loss_weights = more or {}, outputs, loss_weights
+        self.more, self.outputs, self.loss_weights, self.batch = more or {}, outputs, loss_weights, batch
 
     def dltool_model(self):
-        source = {"shape": list(self.shape)}
+        source = {"batch_shape": [self.batch, *self.shape]} if self.batch else {"shape": list(self.shape)}
         if self.tokens:
             source["dtype"] = "int32"
         sources = {"x": source, **{name: {"shape": list(shape)} for name, shape in self.more.items()}}
@@ -45,7 +46,7 @@ class Network:
         return model
 
     def keras_model(self):
-        x = keras.Input(self.shape, dtype="int32" if self.tokens else "float32", name="x")
+        x = keras.Input(batch_shape=(self.batch, *self.shape), dtype="int32" if self.tokens else "float32", name="x")
         made, last, layers = {"x": x}, x, {}
         for name, shape in self.more.items():
             made[name] = keras.Input(shape, name=name)
@@ -53,9 +54,11 @@ class Network:
         for name, config in self.layers:
             config = dict(config)
             sources = config.pop("inputs", None)
-            if name == "Bidirectional":
+            if name in ("Bidirectional", "SpectralNormalization"):
                 ((inner, inner_config),) = config["layer"].items()
                 config["layer"] = getattr(keras.layers, inner)(**inner_config)
+            if name == "RNN":
+                config["cell"] = [getattr(keras.layers, inner)(**inner_config) for cell in config["cell"] for inner, inner_config in cell.items()]
             for key, value in config.items():
                 for kind, module in (("_regularizer", keras.regularizers), ("_constraint", keras.constraints)):
                     if key.endswith(kind) and isinstance(value, dict):  # {L2: {l2: 0.1}}

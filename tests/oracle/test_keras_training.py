@@ -215,6 +215,12 @@ LAYERS = {
                                     layer("BatchNormalization", gamma_constraint={"NonNeg": {}}, beta_constraint={"MaxNorm": {"max_value": 0.1}}),
                                     layer("Dense", units=2, kernel_constraint={"MinMaxNorm": {"min_value": 0.2, "max_value": 0.4}},
                                           kernel_regularizer={"OrthogonalRegularizer": {"factor": 0.1, "mode": "columns"}})]),
+    "spectral normalization": Network((6, 5, 2), [
+        layer("SpectralNormalization", "sn1", layer={"Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same", "activation": "tanh", "name": "c"}},
+              power_iterations=3),
+        layer("Flatten"),
+        layer("SpectralNormalization", "sn2", layer={"Dense": {"units": 3, "use_bias": False, "kernel_regularizer": "l2", "name": "d"}}),
+        layer("Dense", units=2)]),
     "orthogonal": Network((6,), [layer("Dense", units=4, kernel_regularizer={"OrthogonalRegularizer": {"factor": 0.3}})]),
     "attention": Network((5, 6), [layer("MultiHeadAttention", num_heads=2, key_dim=3, value_dim=4, inputs=["x", "x"]), layer("LayerNormalization"),
                                   layer("GlobalAveragePooling1D"), layer("Dense", units=2)]),

@@ -41,6 +41,28 @@ class TensorBoard(unittest.TestCase):
         self.train()
         self.compare(4 * (3 + 2 * 2))  # loss, accuracy, learning rate; val_loss and val_accuracy by epoch and by step
 
+    def test_histograms(self):
+        """As tf.summary.histogram writes them, also after a resume."""
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator, TENSORS
+        from tensorboard.util import tensor_util
+        import h5py
+        import numpy as np
+        with_histograms = {**RUN, "training": {**RUN["training"], "callbacks": [{"TensorBoard": {"histogram_freq": 2}}], "checkpoints": {"keep": 9}}}
+        (self.folder / "run.yaml").write_text(json.dumps(with_histograms))
+        self.train("training.epochs=3")
+        self.train("training.epochs=5", "--resume", "auto")
+        events = EventAccumulator(str(self.folder / "run/tensorboard/train"), size_guidance={TENSORS: 0}).Reload()
+        self.assertEqual(events.SummaryMetadata("dense/kernel/histogram").plugin_data.plugin_name, "histograms")
+        found = {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors("dense/kernel/histogram")}
+        self.assertEqual(sorted(found), [0, 2, 4])
+        checkpoints = sorted(os.listdir(self.folder / "run/checkpoints"))
+        with h5py.File(self.folder / "run/checkpoints" / checkpoints[-1]) as file:
+            kernel = file["parameters/dense/kernel"][()].astype(np.float64)
+        counts, edges = np.histogram(kernel, bins=30)
+        np.testing.assert_array_equal(found[4][:, 2], counts)
+        np.testing.assert_allclose(found[4][:, 0], edges[:-1], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found[4][:, 1], edges[1:], rtol=1e-12, atol=1e-15)
+
     def test_resumed(self):
         self.train("training.epochs=2")
         self.train("training.epochs=5", "--resume", "auto")

@@ -270,14 +270,16 @@ class Reader {
       report(describe(entry), "is called with training=True, so that it acts in inference as in training; that is not supported");
     if (!emitted_.insert(entry.path).second) {
       const std::string call_name = unique_name(name + "_call");
-      add_layer("call", Node::map({{"layer", Node::string(name)}, {"name", Node::string(call_name)}, {"inputs", input_list(refs)}}),
-                describe(entry));
+      Node arguments = Node::map({{"layer", Node::string(name)}, {"name", Node::string(call_name)}, {"inputs", input_list(refs)}});
+      if (call.reverse) arguments.set("reverse", Node::boolean(true));
+      add_layer("call", std::move(arguments), describe(entry));
       return call_name;
     }
     if (refuse_code(entry)) return add_placeholder(entry, name, refs);
     if (version_ == KerasVersion::k2 && entry.class_name == "RandomCrop")
       report(describe(entry), "is a layer of Keras 2 that resizes at inference, which that of Keras 3 does not; replace it by CenterCrop");
     Node config = import_layer_config(entry.class_name, entry.config->is_map() ? *entry.config : Node::map({}), version_);
+    if (call.reverse) config.set("reverse", Node::boolean(true));
     if (call.causal) config.set("use_causal_mask", Node::boolean(true));
     if (call.scores) config.set("return_attention_scores", Node::boolean(true));
     config.set("name", Node::string(name));

@@ -85,6 +85,9 @@ void write_object_weights(Hdf5Output& file, const SavedModel& saved, const Keras
   for (size_t l = 0; l < model.config.layers.size(); ++l) {
     const KerasLayerEntry& layer = model.config.layers[l];
     std::map<std::string, int> counts;
+    // It holds the kernel, the first weight of the layer within it, a second time.
+    if (layer.class_name == "SpectralNormalization" && !model.weights[l].empty())
+      add_weight(file, fmt::format("{}/vars/{}", layer.path, counts[layer.path + "/vars"]++), saved, model.weights[l].front(), model.half);
     for (const KerasWeight& weight : model.weights[l]) {
       const std::string vars = layer.path + (weight.object.empty() ? "" : "/" + weight.object) + "/vars";
       add_weight(file, fmt::format("{}/{}", vars, counts[vars]++), saved, weight, model.half);

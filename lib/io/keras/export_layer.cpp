@@ -72,10 +72,13 @@ constexpr MissingKey kMissing[] = {
 };
 
 // Arguments of the call in Keras; keys of the layer here.
-constexpr std::string_view kCallKeys[] = {"use_causal_mask", "return_attention_scores"};
+constexpr std::string_view kCallKeys[] = {"use_causal_mask", "return_attention_scores", "reverse"};
 
 // Classes that Keras 2 does not have, or with other keys and numbers.
-constexpr std::string_view kOnlyKeras3[] = {"CustomScaleLayer",
+constexpr std::string_view kOnlyKeras3[] = {"ReversibleEmbedding",
+                                            "SpectralNormalization",  // tf-keras has it and cannot load it
+
+                                            "CustomScaleLayer",
                                             "StochasticDepth",
                                             "LayerScale",
                                             "AdaptiveAveragePooling1D",
@@ -118,9 +121,9 @@ constexpr std::string_view kOnlyKeras3[] = {"CustomScaleLayer",
                                             "IntegerLookup"};
 
 // Activations that one version alone has, by our names.
-constexpr std::string_view kOnlyKeras3Activations[] = {"celu",        "glu",         "hard_silu",   "hard_swish",
-                                                       "hard_tanh",   "hard_shrink", "soft_shrink", "tanh_shrink",
-                                                       "log_sigmoid", "sparse_plus", "squareplus",  "sparse_sigmoid"};
+constexpr std::string_view kOnlyKeras3Activations[] = {
+    "celu",        "glu",         "hard_silu",   "hard_swish", "hard_tanh",      "hard_shrink", "soft_shrink",
+    "tanh_shrink", "log_sigmoid", "sparse_plus", "squareplus", "sparse_sigmoid", "sparsemax"};
 
 template <class Range>
 bool contains(const Range& range, std::string_view name) {
@@ -248,7 +251,7 @@ void export_children(const Layer& layer, const std::string& dtype, KerasVersion 
       config.set("backward_layer", export_child(backward, other, dtype, version));
     }
     if (layer.config.text("merge_mode") == "none") config.set("merge_mode", Node());
-  } else if (class_name == "TimeDistributed") {
+  } else if (class_name == "TimeDistributed" || class_name == "SpectralNormalization") {
     const Layer& child = *layer.children.at("layer");
     config.set("layer", export_child(child, child.name, dtype, version));
   } else if (class_name == "RNN") {

@@ -191,6 +191,11 @@ void read_object_weights(Hdf5File& file, KerasImport& import) {
     const std::string path = is_old ? old + import.layers[l].path.substr(6) : import.layers[l].path;
     owners[path] = &import.layers[l];
     std::map<std::string, int> counts;
+    // It holds the kernel of the layer within it a second time.
+    if (import.layers[l].class_name == "SpectralNormalization" && file.dataset(path + "/vars/1")) {
+      expected.insert(path + "/vars/0");
+      counts[path + "/vars/"] = 1;
+    }
     for (const KerasWeight& weight : import.weights[l]) {
       const std::string object = path + object_in(file, path, weight.object) + "/vars/";
       const std::string dataset = object + std::to_string(counts[object]++);

@@ -92,7 +92,7 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
       erase(config, "softmax_robust_masking");
   } else if (version == KerasVersion::k2 && name.starts_with("Random")) {
     drop({"rng_type"});
-  } else if (name == "Bidirectional" || name == "TimeDistributed") {
+  } else if (name == "Bidirectional" || name == "TimeDistributed" || name == "SpectralNormalization") {
     for (const char* key : {"layer", "backward_layer"})
       if (Node* child = config.find(key); child && child->is_map()) *child = import_child(*child, version, name == "Bidirectional");
   } else if (name.starts_with("SpatialDropout")) {

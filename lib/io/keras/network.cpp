@@ -72,7 +72,7 @@ class Maker {
 
  private:
   void problem(const LayerCall& call, const std::string& why) {
-    const Layer& layer = *model_.layers[call.layer];
+    const Layer& layer = layer_of(model_, call);
     net_.problems.push_back(fmt::format("layer '{}' ({}): {}", call.name, layer.def->class_name, why));
   }
 
@@ -109,7 +109,7 @@ class Maker {
 
   void add_call(size_t c) {
     const LayerCall& call = model_.calls[c];
-    const Layer& layer = *model_.layers[call.layer];
+    const Layer& layer = layer_of(model_, call);
     if (std::string_view(layer.def->class_name) == "Lambda") return add_lambda(c);
     const auto [found, is_new] = operations_.emplace(call.layer, net_.operations.size());
     if (is_new) {
@@ -146,7 +146,7 @@ class Maker {
   // ---- expressions: one function of Keras for each node of the tree
   void add_lambda(size_t c) {
     const LayerCall& call = model_.calls[c];
-    const Layer& layer = *model_.layers[call.layer];
+    const Layer& layer = layer_of(model_, call);
     const spec::Expr tree = spec::parse_expression(layer.config.text("expression"));
     std::map<std::string, Var> variables;
     for (size_t i = 0; i < call.inputs.size(); ++i) {
@@ -299,7 +299,7 @@ class Maker {
     } else {
       made.arguments = refs;
     }
-    for (const char* flag : {"return_attention_scores", "use_causal_mask"})
+    for (const char* flag : {"return_attention_scores", "use_causal_mask", "reverse"})
       if (layer.config.has(flag) && layer.config.flag(flag)) made.keywords.emplace_back(flag, Argument::constant(Node::boolean(true)));
     return made;
   }
@@ -356,7 +356,7 @@ class Maker {
     const std::vector<MaskedVar>& outputs = built_.calls[c].outputs;
     for (size_t o = 0; o < outputs.size(); ++o) {
       if (!outputs[o].mask.valid()) continue;
-      if (!made) made = make_mask(call, *model_.layers[call.layer]);
+      if (!made) made = make_mask(call, layer_of(model_, call));
       if (made) masks_.emplace(std::pair(c, o), *made);
     }
   }

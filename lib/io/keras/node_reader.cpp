@@ -67,6 +67,8 @@ void read_keyword(const std::string& name, const Node& value, FindTensor find, K
     call.training = value.as_bool() ? "true" : "false";
   } else if (name == "use_causal_mask" && value.kind() == spec::Kind::kBool) {
     call.causal = value.as_bool();
+  } else if (name == "reverse" && value.kind() == spec::Kind::kBool) {
+    call.reverse = value.as_bool();
   } else if (name == "return_attention_scores" && value.kind() == spec::Kind::kBool) {
     call.scores = value.as_bool();
   } else if (is_default(value)) {

@@ -28,6 +28,7 @@ struct KerasCall {
   std::vector<KerasTensor> inputs;       // in the order that dltool wants them
   std::vector<KerasTensor> masks;        // given as mask arguments
   std::vector<KerasArgument> arguments;  // all, for functions
+  bool reverse = false;                  // of ReversibleEmbedding
   bool causal = false;                   // use_causal_mask
   bool scores = false;                   // return_attention_scores
   bool has_state = false;                // initial_state

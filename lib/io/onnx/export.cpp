@@ -68,6 +68,10 @@ struct Export {
     if (options.opset < kOldestOnnxOpset || options.opset > kNewestOnnxOpset)
       throw UserError(fmt::format("ONNX opset {} is not written; use {} to {}", options.opset, kOldestOnnxOpset, kNewestOnnxOpset));
     program = program_to_write(model, options);
+    if (std::any_of(program.parameters.begin(), program.parameters.end(), [](const Parameter& p) { return is_carried_state(p.name); })) {
+      problems.push_back("stateful layers: a graph keeps nothing from run to run; set stateful: false, or pass the states in and out");
+      return;
+    }
     for (const Parameter& p : program.parameters) DL_CHECK(model.weights.count(p.name) != 0, "the model has no weight '" + p.name + "'");
     emitter = std::make_unique<Emitter>(program, model.weights, EmitOptions{options.opset, options.half});
     graph = emitter->run(problems);

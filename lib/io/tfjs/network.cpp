@@ -53,6 +53,7 @@ class Lowering {
       return std::move(net_);
     }
     built_ = build_model(model_, graph_, registry_, {});
+    if (!built_.states.empty()) net_.problems.push_back("stateful layers are not written to TF.js; set stateful: false");
     net_.emitter.set_keeps_masks(needs_masks());
     for (const ModelInput& input : model_.inputs) add_input(input);
     results_.resize(model_.calls.size());

@@ -76,6 +76,10 @@ const Case kCases[] = {
     {"LeakyReLU:", "[4]", "[batch, 4]", 0},
     {"Softmax:", "[4]", "[batch, 4]", 0},
     {"GaussianNoise: {stddev: 0.1}", "[4]", "[batch, 4]", 0},
+    {"SpectralNormalization: {layer: {Dense: {units: 5}}}", "[4]", "[batch, 5]", 30},
+    {"SpectralNormalization: {layer: {Conv2D: {filters: 3, kernel_size: 2, use_bias: false}}}", "[4, 5, 2]", "[batch, 3, 4, 3]", 27},
+    {"ReversibleEmbedding: {input_dim: 10, output_dim: 3}", "[5]", "[batch, 5, 3]", 30, true},
+    {"ReversibleEmbedding: {input_dim: 10, output_dim: 3, tie_weights: false, reverse: true}", "[5, 3]", "[batch, 5, 10]", 60},
 };
 
 std::string model_text(const Case& c) {
@@ -228,7 +232,7 @@ TEST_CASE("keys that are not supported are refused, never ignored") {
   const auto refused = [](const std::string& layer) {
     return problems_of("inputs: {x: [5, 4]}\nlayers:\n  - " + layer + "\n").find("not supported yet") != std::string::npos;
   };
-  CHECK(refused("LSTM: {units: 2, stateful: true}"));
+  CHECK(refused("LSTM: {units: 2, time_major: true}"));
   CHECK(refused("BatchNormalization: {renorm: true}"));
   CHECK(refused("BatchNormalization: {synchronized: true}"));
   CHECK(!refused("LSTM: {units: 2, unroll: true, use_cudnn: true}"));
