@@ -34,8 +34,8 @@ struct NoteRow {
 };
 constexpr NoteRow kNotes[] = {
     {"InputLayer", Support::kOtherwise, "the map 'inputs' of a model"},
-    {"StringLookup", Support::kOtherwise, "strings become numbers in the data section: one_hot, or the format text"},
-    {"TextVectorization", Support::kOtherwise, "the format text of the data section; learned words are kept with the model"},
+    {"StringLookup", Support::kOtherwise, "a step of data.preprocess; its vocabulary is given or learned"},
+    {"TextVectorization", Support::kOtherwise, "a step of data.preprocess; its vocabulary is given or learned"},
     {"Accuracy", Support::kYes, "for class numbers; 'accuracy' takes the kind that fits the loss"},
     {"Mean", Support::kOtherwise, "an expression as a metric"},
     {"Sum", Support::kOtherwise, "an expression as a metric, with reduction sum"},

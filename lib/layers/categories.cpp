@@ -38,4 +38,15 @@ Var encode_categories(Var indices, const std::string& mode, int64_t depth, DType
   return reduce_sum(hot, {1});
 }
 
+void check_salt(Layer& layer, spec::Reader& reader) {
+  if (!layer.config.given("salt")) return;
+  const std::vector<int64_t> salt = layer.config.integers("salt");
+  if (salt.size() == 1)
+    layer.config.set("salt", spec::Node::list({spec::Node::integer(salt[0]), spec::Node::integer(salt[0])}));
+  else if (salt.size() != 2)
+    reader.report("salt", "must be an integer or a list of two");
+}
+
+std::vector<int64_t> salt_of(const Config& config) { return config.given("salt") ? config.integers("salt") : std::vector<int64_t>(); }
+
 }  // namespace dl

@@ -8,14 +8,19 @@ namespace dl {
 namespace {
 
 void check_discretization(Layer& layer, spec::Reader& reader) {
-  if (!layer.config.given("bin_boundaries"))
-    return reader.report("bin_boundaries", "is missing: the ascending borders between bins (bins of num_bins are not computed from data)");
+  if (!layer.config.given("bin_boundaries")) {
+    if (!layer.config.given("num_bins"))
+      reader.report("bin_boundaries", "is missing: the ascending borders between bins, or num_bins to compute them from the training data");
+    return;
+  }
   const std::vector<double> borders = layer.config.reals("bin_boundaries");
-  if (!layer.config.node("bin_boundaries").is_list() || borders.empty() || !std::is_sorted(borders.begin(), borders.end()))
+  if (!layer.config.node("bin_boundaries").is_list() || !std::is_sorted(borders.begin(), borders.end()))
     reader.report("bin_boundaries", "must be a list of ascending numbers");
 }
 
 std::vector<MaskedVar> build_discretization(LayerContext& context, std::span<const MaskedVar> inputs) {
+  if (!context.config().given("bin_boundaries"))
+    throw UserError("has no bins yet: training computes them from its data (dltool train); or give bin_boundaries");
   const std::vector<double> borders = context.config().reals("bin_boundaries");
   const Var x = cast(inputs[0].value, DType::kFloat32);
   Tensor values(DType::kFloat32, {static_cast<int64_t>(borders.size())});
@@ -34,7 +39,7 @@ const LayerDef layer_discretization = {
     .autocast = false,
     .keys = {floats_key("bin_boundaries"),
              {.name = "num_bins", .kind = KeyKind::kInt, .min = 1, .max = 1e9},
-             float_key("epsilon", 0.01, 0),
+             float_key("epsilon", 0.01, 1e-6, 1),
              choice_key("output_mode", {"int", "one_hot", "multi_hot", "count"}, "int"),
              unsupported_key("sparse", spec::Node::boolean(false))},
     .check = check_discretization,

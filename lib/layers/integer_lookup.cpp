@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "layers/categories.h"
 #include "ops/builders.h"
+#include "ops/hash.h"
 
 namespace dl {
 namespace {
@@ -22,6 +23,8 @@ struct Lookup {
   int64_t oov_token = -1, oov_count = 1;
   bool has_specials = false;  // `vocabulary` and `idf_weights` begin with them
   std::string mode;
+  bool farmhash = false;
+  std::vector<int64_t> salt;
 
   int64_t oov_start() const { return mask && mode == "int" ? 1 : 0; }
   int64_t first() const { return oov_start() + oov_count; }
@@ -30,6 +33,8 @@ struct Lookup {
 Lookup read_lookup(const Config& config) {
   Lookup lookup;
   lookup.mode = config.text("output_mode");
+  lookup.farmhash = config.text("oov_method") == "farmhash";
+  lookup.salt = salt_of(config);
   lookup.oov_count = config.integer("num_oov_indices");
   lookup.oov_token = config.integer("oov_token");
   if (config.given("mask_token")) lookup.mask = config.integer("mask_token");
@@ -64,13 +69,19 @@ void check_vocabulary(const Layer& layer, spec::Reader& reader, const Lookup& lo
 
 void check_integer_lookup(Layer& layer, spec::Reader& reader) {
   const Config& config = layer.config;
-  if (!config.given("vocabulary") || config.integers("vocabulary").empty())
-    return reader.report("vocabulary", "is missing: the list of integers to look up");
+  const bool learns = !config.given("vocabulary");  // from the training data
+  if (!learns && config.integers("vocabulary").empty())
+    return reader.report("vocabulary", "is empty: give integers, or leave it out to learn them");
+  if (learns && config.flag("invert")) return reader.report("vocabulary", "is missing: the integers that invert gives back");
   if (config.flag("invert") && config.text("output_mode") != "int") reader.report("output_mode", "must be 'int' with invert");
   if (config.flag("pad_to_max_tokens") && !config.given("max_tokens")) reader.report("max_tokens", "is missing for pad_to_max_tokens");
-  if (config.text("oov_method") != "floormod" && config.integer("num_oov_indices") > 1)
-    reader.report("oov_method", "'farmhash' is not supported; 'floormod' is");
+  if (config.given("salt") && config.text("oov_method") != "farmhash") reader.report("salt", "needs oov_method 'farmhash'");
+  check_salt(layer, reader);
   if (config.given("idf_weights") && config.text("output_mode") != "tf_idf") reader.report("idf_weights", "needs output_mode 'tf_idf'");
+  if (learns) {
+    if (config.given("idf_weights")) reader.report("idf_weights", "needs the vocabulary they belong to");
+    return;
+  }
   check_vocabulary(layer, reader, read_lookup(config));
 }
 
@@ -107,7 +118,9 @@ Var look_up(Var x, const Lookup& lookup) {
   const Var index = found.position + static_cast<double>(lookup.first());
   const auto start = static_cast<double>(lookup.oov_start());
   Var y;
-  if (lookup.oov_count > 1)
+  if (lookup.oov_count > 1 && lookup.farmhash)
+    y = select(found.is_there, index, hash_bucket(x, lookup.oov_count, lookup.salt) + start);
+  else if (lookup.oov_count > 1)
     y = select(found.is_there, index, mod(x, static_cast<double>(lookup.oov_count)) + start);
   else
     y = select(found.is_there, index, lookup.oov_count == 0 ? -1.0 : start);
@@ -126,6 +139,7 @@ Var idf_tensor(LayerContext& context, const Lookup& lookup, int64_t depth) {
 
 std::vector<MaskedVar> build_integer_lookup(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
+  if (!config.given("vocabulary")) throw UserError("has no vocabulary yet: training learns it from its data (dltool train); or give one");
   const Lookup lookup = read_lookup(config);
   const Var x = cast(inputs[0].value, DType::kInt64);
   if (config.flag("invert")) return {{look_back(x, lookup), {}}};
@@ -155,7 +169,7 @@ const LayerDef layer_integer_lookup = {
              unsupported_key("sparse", spec::Node::boolean(false)),
              bool_key("pad_to_max_tokens", false),
              choice_key("oov_method", {"floormod", "farmhash"}, "floormod"),
-             unsupported_key("salt"),
+             ints_key("salt"),
              ignored_key("vocabulary_size"),
              ignored_key("has_input_vocabulary")},
     .check = check_integer_lookup,

@@ -1,5 +1,6 @@
 #include "layers/warp.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "ops/builders.h"
@@ -23,6 +24,18 @@ Var fold_coordinate(Var c, int64_t size, const std::string& mode) {
     folded = select(less(c, 0.0), low, select(greater(c, last), high, c));
   }
   return clip(folded, 0, last);
+}
+
+// The same for whole coordinates, one by one.
+Var fold_whole(Var c, int64_t size, const std::string& mode) {
+  const auto n = static_cast<double>(size);
+  if (mode == "constant") return c;
+  const auto within = [&](double period) { return c - period * floor(c / period); };
+  if (mode == "wrap") return within(n);
+  if (mode == "nearest") return clip(c, 0, n - 1);
+  const double period = mode == "reflect" ? 2 * n : std::max(2 * n - 2, 1.0), last = mode == "reflect" ? period - 1 : period;
+  const Var folded = within(period);
+  return size == 1 ? zeros_like(c) : minimum(folded, last - folded);
 }
 
 Var is_inside(Var c, int64_t size) { return logical_and(greater_equal(c, 0.0), less(c, static_cast<double>(size))); }
@@ -105,6 +118,31 @@ Var warp(const LayerContext& context, const Image& image, const Projection& p, c
   if (projective) y = select(expand_dims(equal(k, 0.0), -1), fill, y);
   if (image.channels_first) y = transpose(y, {0, 3, 1, 2});
   return cast(y, image.x.dtype());
+}
+
+Var move_pixels(const LayerContext& context, const Image& image, Var right, Var down) {
+  Graph& graph = *image.x.graph;
+  const int64_t height = image.height(), width = image.width();
+  const std::string& mode = context.config().text("fill_mode");
+  Var x = cast(image.x, DType::kFloat32);
+  if (image.channels_first) x = transpose(x, {0, 2, 3, 1});
+  const Pixels pixels(x, height, width, mode == "constant", context.config().real("fill_value"));
+  const auto fold = [&](Var c, int64_t size) { return fold_whole(c, size, mode); };
+  const Var from_x = iota(graph, DType::kFloat32, {Dim(1), Dim(1), Dim(width)}, 2) + right;
+  const Var from_y = iota(graph, DType::kFloat32, {Dim(1), Dim(height), Dim(1)}, 1) + down;
+  Var y;
+  if (context.config().text("interpolation") == "nearest") {
+    y = pixels.at(fold(round_half_away(from_x), width), fold(round_half_away(from_y), height));
+  } else {
+    const Var left = floor(from_x), top = floor(from_y);
+    const Var wx = expand_dims(from_x - left, -1), wy = expand_dims(from_y - top, -1);
+    const auto row = [&](Var at) {
+      const Var here = fold(at, height);
+      return (1.0 - wx) * pixels.at(fold(left, width), here) + wx * pixels.at(fold(left + 1.0, width), here);
+    };
+    y = (1.0 - wy) * row(top) + wy * row(top + 1.0);
+  }
+  return cast(image.channels_first ? transpose(y, {0, 3, 1, 2}) : y, image.x.dtype());
 }
 
 }  // namespace dl

@@ -1,5 +1,6 @@
 // Images under projective maps, as TensorFlow's ImageProjectiveTransform computes them, of ordinary operators.
-// Who uses it: random_translation.cpp, random_rotation.cpp, random_zoom.cpp, random_shear.cpp, random_perspective.cpp.
+// Who uses it: random_translation.cpp, random_rotation.cpp, random_zoom.cpp, random_shear.cpp, random_perspective.cpp,
+// random_elastic_transform.cpp.
 #pragma once
 
 #include <string>
@@ -19,6 +20,10 @@ std::vector<ConfigKey> warp_keys(const char* fill_mode);
 
 // By the layer's `interpolation`, `fill_mode` and `fill_value`. In x's type.
 Var warp(const LayerContext& context, const Image& image, const Projection& projection, const std::string& fill_mode);
+
+// The pixel (x, y) of the result comes from (x + right, y + down); both [batch, height, width]. By the same keys; here each of the pixels
+// that are interpolated is filled in for itself, and fill_mode "mirror" does not repeat the border. In x's type.
+Var move_pixels(const LayerContext& context, const Image& image, Var right, Var down);
 
 // [batch, 1, 1].
 Shape per_map(Var x);

@@ -113,7 +113,8 @@ Var reduce_prod(Var x, Ints axes, bool keepdims) { return reduce(op_reduce_prod,
 Var reduce_mean(Var x, Ints axes, bool keepdims) {
   if (axes.empty())
     for (int64_t i = 0; i < x.rank(); ++i) axes.push_back(i);
-  return reduce_sum(x, axes, keepdims) / size_of(x, axes, x.dtype());
+  const Var sum = reduce_sum(x, axes, keepdims);  // first: it checks the axes
+  return sum / size_of(x, axes, x.dtype());
 }
 
 const OpDef op_arg_max = {

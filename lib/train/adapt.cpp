@@ -1,8 +1,14 @@
 #include "train/adapt.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+
+#include "base/error.h"
 #include "layers/build.h"
+#include "layers/learned.h"
+#include "spec/yaml.h"
 #include "train/feed.h"
 
 namespace dl {
@@ -34,27 +40,34 @@ void gather(const Tensor& values, const std::vector<int64_t>& axes, Moments& mom
   moments.count += values.size() / std::max<int64_t>(entries, 1);
 }
 
-void adapt(const RunSpec& spec, const AdaptRequest& request, const DatasetPtr& training, Backend& backend, ParameterStore& parameters) {
-  const Model part = model_up_to(spec.model, request.input);
-  const Program program = build_inference_program(part, spec.training.precision);
+// Gives `take` the values of `part`, a model of one output, for all of the data, batch after batch.
+void each_batch(const RunSpec& spec, const Model& part, const DatasetPtr& training, Backend& backend, const Program& program,
+                const ParameterStore* parameters, const std::function<void(const Tensor&)>& take) {
   Session session(backend, {});
-  for (const Parameter& p : program.parameters) session.parameters().set(p.name, parameters.get(p.name));
+  for (const Parameter& p : program.parameters) session.parameters().set(p.name, parameters->get(p.name));
   const size_t id = session.add(program);
   const Feed feed(part, spec.training.precision, {}, training->fields());
   LoaderOptions options;
   options.batch_size = 256;
   options.epochs = 1;
   BatchLoader loader(feed.convert(training), options);
-  Moments moments;
-  std::vector<int64_t> axes = request.axes;
   while (const std::optional<Batch> batch = loader.next()) {
     std::vector<Tensor> inputs;
     feed.tensors(*batch, inputs);
-    const Tensor values = session.run(id, inputs).output(0);
+    take(session.run(id, inputs).output(0));
+  }
+}
+
+void adapt(const RunSpec& spec, const AdaptRequest& request, const DatasetPtr& training, Backend& backend, ParameterStore& parameters) {
+  const Model part = model_up_to(spec.model, request.input);
+  const Program program = build_inference_program(part, spec.training.precision);
+  Moments moments;
+  std::vector<int64_t> axes = request.axes;
+  each_batch(spec, part, training, backend, program, &parameters, [&](const Tensor& values) {
     for (int64_t& axis : axes)
       if (axis < 0) axis += values.rank();
     gather(values, axes, moments);
-  }
+  });
   Tensor mean(parameters.dtype(request.mean), parameters.dims(request.mean)),
       variance(parameters.dtype(request.variance), parameters.dims(request.variance));
   for (int64_t i = 0; i < mean.size(); ++i) {
@@ -70,6 +83,35 @@ void adapt(const RunSpec& spec, const AdaptRequest& request, const DatasetPtr& t
 
 void adapt_layers(const RunSpec& spec, const DatasetPtr& training, Backend& backend, ParameterStore& parameters) {
   for (const AdaptRequest& request : layers_to_adapt(spec.model)) adapt(spec, request, training, backend, parameters);
+}
+
+spec::Node learn_layers(const RunSpec& spec, const DatasetPtr& training, Backend& backend) {
+  spec::Node learned;
+  RunSpec known = spec;
+  while (std::optional<LearnRequest> request = next_to_learn(known.model)) {
+    const Model part = model_up_to(known.model, request->input);
+    const Program program = build_inference_program(part, spec.training.precision);
+    if (!program.parameters.empty())
+      throw UserError(fmt::format("layer '{}' learns from the training data but stands behind layers with weights; give it {}",
+                                  request->layer, request->learner->keys()));
+    each_batch(known, part, training, backend, program, nullptr, [&](const Tensor& values) { request->learner->add(values); });
+    if (learned.is_null()) learned = spec::Node::map({});
+    learned.set(request->layer, request->learner->finish());
+    spec::Problems problems;
+    known.model = parse_model(with_learned(spec.model_tree, spec.model, learned), "", problems);
+    problems.throw_if_any();
+  }
+  return learned;
+}
+
+void set_learned_layers(RunSpec& spec, const std::string& learned, const std::string& origin, bool in_tree) {
+  const spec::Node layers = spec::parse_yaml(learned, origin);
+  if (!layers.is_map()) throw FileError(origin + ": what its layers have learned is damaged; use an older checkpoint");
+  spec::Node tree = with_learned(spec.model_tree, spec.model, layers);
+  spec::Problems problems;
+  spec.model = parse_model(tree, "", problems);
+  problems.throw_if_any();
+  if (in_tree) spec.model_tree = std::move(tree);
 }
 
 }  // namespace dl

@@ -17,6 +17,7 @@
 #include "layers/graph_text.h"
 #include "layers/initializers.h"
 #include "spec/yaml.h"
+#include "train/adapt.h"
 
 namespace dl {
 namespace {
@@ -110,10 +111,11 @@ LoadedModel from_checkpoint(const std::string& path, Checkpoint checkpoint, cons
   loaded.kind = ModelFileKind::kCheckpoint;
   loaded.origin = path;
   loaded.run = parse_run_spec(checkpoint.spec, path, overrides);
+  loaded.state = run_state_from_json(checkpoint.state, path);
+  if (!loaded.state.layers.empty()) set_learned_layers(*loaded.run, loaded.state.layers, path, /*in_tree=*/true);
   loaded.model = loaded.run->model;
   loaded.model_tree = loaded.run->model_tree;
   loaded.parameters = std::move(checkpoint.parameters);
-  loaded.state = run_state_from_json(checkpoint.state, path);
   loaded.facts = std::move(checkpoint.facts);
   if (!loaded.state.preprocessing.empty()) {
     spec::Problems problems;

@@ -15,6 +15,8 @@
 #include "layers/graph_text.h"
 #include "spec/reader.h"
 #include "spec/yaml.h"
+#include "train/adapt.h"
+#include "train/run_state.h"
 
 namespace dl {
 namespace {
@@ -221,6 +223,9 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
     const spec::Node root = spec::parse_yaml(checkpoint.spec, path);
     spec.model_tree = root.find("model") ? *root.find("model") : root;
     spec.model = parse_model(spec.model_tree, "", problems);
+    if (root.find("data") && problems.empty())
+      if (const std::string layers = run_state_from_json(checkpoint.state, path).layers; !layers.empty())
+        set_learned_layers(spec, layers, path, /*in_tree=*/true);
     if (const spec::Node* t = root.find("training")) training = *t;
     spec.start = StartState{path, std::move(checkpoint.parameters), {}};
     return true;

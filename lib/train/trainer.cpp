@@ -125,6 +125,7 @@ class Trainer {
     if (data_.train->size() == 0) throw FileError("data.train: no samples");
     if (leader())
       for (const std::string& note : data_.notes) log_info(note);
+    learn();
     step_ = build_training_program(spec_.model, training_.losses, training_.optimizer,
                                    step_options(training_, communicator_.rank(), communicator_.size()));
     step_id_ = session_.add(step_.program);
@@ -180,6 +181,15 @@ class Trainer {
     const DatasetPtr& normal = data_.validation ? data_.validation : data_.train;
     scorer_->run(normal, training_.batch_size, spec_.data.workers, {}, &details);
     return anomaly_threshold(std::move(details.errors), *spec_.anomalies);
+  }
+
+  // What the model needs to know of the data before it can be built.
+  void learn() {
+    if (!resumed_) {
+      const spec::Node learned = learn_layers(spec_, data_.train, *backend_);
+      if (!learned.is_null()) state_.layers = spec::to_yaml(learned);
+    }
+    if (!state_.layers.empty()) set_learned_layers(spec_, state_.layers, resume_path_, /*in_tree=*/false);
   }
 
   void check_weights() const {
@@ -770,7 +780,7 @@ class Trainer {
     return end;
   }
 
-  const RunSpec& spec_;
+  RunSpec spec_;  // with the model that layers have learned for; its tree is the user's
   const TrainingSpec& training_;
   const std::vector<std::vector<MetricSpec>> no_metrics_ = std::vector<std::vector<MetricSpec>>(1);
   const std::unique_ptr<Communicator> alone_ = make_single_communicator();

@@ -38,7 +38,7 @@ CASES = [c for c in LAYER_CASES + MORE_LAYERS if c["config"].get("data_format") 
 
 # Keras itself fails to write them to .h5.
 NO_H5 = {"RandomBrightness", "RandomColorDegeneration", "RandomContrast", "RandomGaussianBlur", "RandomPosterization", "RandomSaturation",
-         "RandomSharpness", "RandomTranslation", "Solarization"}
+         "RandomSharpness", "RandomTranslation", "Solarization", "Pipeline"}
 
 # Keras 2: another class, key or number.
 ONLY_KERAS3 = {"GroupQueryAttention", "RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"} | {c["layer"] for c in PREPROCESSING} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}

@@ -40,5 +40,36 @@ class Keras3Files(keras_files.KerasFiles):
                 np.testing.assert_array_equal(np.asarray(theirs), y)
 
 
+    def test_learned_while_training(self):
+        """Bins and vocabulary that dltool learned are in the file, for Keras to go on with."""
+        rng = np.random.default_rng(4)
+        p, q, k = rng.normal(size=200), rng.uniform(size=200), rng.choice([5, 7, 7, -2, 11, 30], size=200)
+        rows = "".join(f"{a},{b},{c},{a * b + (c == 7)}\n" for a, b, c in zip(p, q, k))
+        run = ("model:\n  inputs: {a: {shape: [2]}, k: {shape: [1], dtype: int64}}\n  layers:\n"
+               "    - Discretization: {num_bins: 5, output_mode: multi_hot, inputs: a}\n"
+               "    - IntegerLookup: {output_mode: one_hot, max_tokens: 4, inputs: k}\n"
+               "    - Concatenate: {inputs: [discretization, integer_lookup]}\n    - Dense: {units: 1}\n"
+               "data:\n  train: {path: t.csv, columns: {x: {a: [p, q], k: k}, y: y}}\n"
+               "training: {loss: mse, optimizer: {SGD: {learning_rate: 0.1}}, batch_size: 10, epochs: 1}\noutput: run\n")
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "t.csv").write_text("p,q,k,y\n" + rows)
+            (folder / "run.yaml").write_text(run)
+            np.savez(folder / "in.npz", a=np.stack([p, q], 1).astype("float32"), k=k[:, None].astype("int64"))
+            for args in (["train", "run.yaml"], ["convert", "run", "m.keras"], ["predict", "m.keras", "--inputs", "in.npz", "--outputs", "out.npz"]):
+                done = subprocess.run([keras_files.DLTOOL, *args], cwd=folder, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            model = self.K.models.load_model(folder / "m.keras")
+            layers = self.K.layers
+            bins, keys = layers.Discretization(num_bins=5), layers.IntegerLookup(max_tokens=4)
+            bins.adapt(np.stack([p, q], 1).astype("float32"))
+            keys.adapt(k[:, None])
+            np.testing.assert_allclose(model.get_layer("discretization").bin_boundaries, bins.bin_boundaries, rtol=1e-6)
+            self.assertEqual([int(v) for v in model.get_layer("integer_lookup").get_vocabulary()], [int(v) for v in keys.get_vocabulary()])
+            out = np.load(folder / "out.npz")
+            y = model([np.stack([p, q], 1).astype("float32"), k[:, None]])
+            np.testing.assert_allclose(out[out.files[0]], np.asarray(y), rtol=1e-5, atol=1e-6)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -42,6 +42,7 @@ std::span<const KernelRow> reference_rows() {
     append_reference_conv(all);
     append_reference_pool(all);
     append_reference_ctc(all);
+    append_reference_hash(all);
     return all;
   }();
   return rows;

@@ -53,5 +53,6 @@ void append_reference_reduce(std::vector<KernelRow>& rows);
 void append_reference_conv(std::vector<KernelRow>& rows);
 void append_reference_pool(std::vector<KernelRow>& rows);
 void append_reference_ctc(std::vector<KernelRow>& rows);
+void append_reference_hash(std::vector<KernelRow>& rows);
 
 }  // namespace dl::cpu

@@ -55,6 +55,7 @@ class Reader {
     register_layers(model, "", "", "", true);
     std::vector<std::string> outputs = read_model(model, "", "", "", nullptr);
     finish(config ? text_of(config->find("name")) : std::string(), std::move(outputs));
+    if (holds_texts_) result_.tree = Node();  // all has been said
     return std::move(result_);
   }
 
@@ -186,7 +187,16 @@ class Reader {
         report(describe(entry), fmt::format("is {}, which is not supported", key));
     const Node* shape = shape_of(*entry.config);
     if (!shape) report(describe(entry), "has no shape");
-    return add_input(entry.name, shape, import_dtype(*entry.config));
+    const std::string dtype = import_dtype(*entry.config);
+    if (dtype == "string") {
+      report(
+          describe(entry),
+          fmt::format("holds texts, which a model does not take here: save the model from behind StringLookup or TextVectorization on, and "
+                      "give these to the data section, with their vocabulary (preprocess: {{{}: [TextVectorization: ...]}})",
+                      entry.name));
+      holds_texts_ = true;
+    }
+    return add_input(entry.name, shape, dtype);
   }
 
   // The input of a Sequential model that begins with another layer.
@@ -600,6 +610,7 @@ class Reader {
   std::string file_;
   KerasVersion version_;
   spec::Problems& problems_;
+  bool holds_texts_ = false;  // an input does
   KerasConfig result_;
   Node::Map inputs_;
   std::vector<Node> layers_;

@@ -118,7 +118,15 @@ constexpr std::string_view kOnlyKeras3[] = {"ReversibleEmbedding",
                                             "STFTSpectrogram",
                                             "CategoryEncoding",
                                             "Discretization",
-                                            "IntegerLookup"};
+                                            "IntegerLookup",
+                                            "Hashing",
+                                            "HashedCrossing",
+                                            "Equalization",
+                                            "ContrastLimitedAdaptiveHistogramEqualization",
+                                            "RandAugment",
+                                            "AugMix",
+                                            "RandomElasticTransform",
+                                            "Pipeline"};
 
 // Activations that one version alone has, by our names.
 constexpr std::string_view kOnlyKeras3Activations[] = {
@@ -264,6 +272,13 @@ void export_children(const Layer& layer, const std::string& dtype, KerasVersion 
       cells.push_back(export_child(cell, cell.name, dtype, version));
     }
     config.set("cells", Node::list(std::move(cells)));
+  } else if (class_name == "Pipeline") {
+    std::vector<Node> layers;
+    for (size_t i = 0; i < layer.children.size(); ++i) {
+      const Layer& child = *layer.children.at(fmt::format("layers{}", i));
+      layers.push_back(export_child(child, child.name, dtype, version));
+    }
+    config.set("layers", Node::list(std::move(layers)));
   }
 }
 
@@ -279,8 +294,13 @@ void export_special_keys(const Layer& layer, KerasVersion version, Node& config)
   if (name == "Normalization") {
     if (layer.config.node("axis").is_list() && layer.config.node("axis").items().empty()) config.set("axis", Node());
   }
-  // Its constructor takes no more in Keras 3.
-  if (version == KerasVersion::k3 && (name.starts_with("SpatialDropout") || name == "Discretization"))
+  // Bins are integers, which the policy has to say.
+  if ((name == "Hashing" || name == "HashedCrossing") && layer.config.text("output_mode") == "int")
+    config.set("dtype", Node::string("int64"));
+  if (name == "Pipeline") std::erase_if(config.entries(), [](const auto& entry) { return entry.first == "dtype"; });
+  // Their constructors take no more in Keras 3.
+  if (version == KerasVersion::k3 &&
+      (name.starts_with("SpatialDropout") || name == "Discretization" || name == "HashedCrossing" || name == "Pipeline"))
     std::erase_if(config.entries(), [](const auto& entry) { return entry.first == "trainable"; });
   if (version == KerasVersion::k3) return;
   if (name == "LeakyReLU") {

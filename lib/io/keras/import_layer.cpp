@@ -97,8 +97,8 @@ void import_special_keys(std::string_view name, Node& config, KerasVersion versi
       if (Node* child = config.find(key); child && child->is_map()) *child = import_child(*child, version, name == "Bidirectional");
   } else if (name.starts_with("SpatialDropout")) {
     if (const Node* shape = config.find("noise_shape"); shape && shape->is_null()) erase(config, "noise_shape");
-  } else if (name == "RNN" || name == "StackedRNNCells") {
-    for (const char* key : {"cell", "cells"}) {
+  } else if (name == "RNN" || name == "StackedRNNCells" || name == "Pipeline") {
+    for (const char* key : {"cell", "cells", "layers"}) {
       Node* cells = config.find(key);
       if (!cells) continue;
       if (cells->is_map()) *cells = import_child(*cells, version, false);
@@ -135,7 +135,9 @@ spec::Node import_layer_config(std::string_view class_name, const spec::Node& gi
       if (key.kind == KeyKind::kInitializer) *value = import_initializer(std::move(*value));
     }
   }
-  if (!dtype.empty()) config.set("dtype", spec::Node::string(dtype));
+  // The policy of these says the type of what they give out.
+  const bool integers = (class_name == "Hashing" || class_name == "HashedCrossing") && dtype.starts_with("int");
+  if (!dtype.empty() && !integers) config.set("dtype", spec::Node::string(dtype));
   return config;
 }
 

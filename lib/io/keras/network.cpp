@@ -278,7 +278,7 @@ class Maker {
         made.arguments = {refs[0]}, made.keywords.emplace_back("value", value);
       if (refs.size() > 2) made.keywords.emplace_back("key", refs[2]);
       if (refs.size() > 3) made.keywords.emplace_back("attention_mask", refs[3]);
-    } else if (contains(kAttention, name) || contains(kMerges, name) || name == "CustomScaleLayer") {
+    } else if (contains(kAttention, name) || contains(kMerges, name) || name == "CustomScaleLayer" || name == "HashedCrossing") {
       made.arguments = {Argument::list(refs)};
     } else if (contains(kRecurrent, name) && refs.size() > 1) {
       if (version_ == KerasVersion::k3)

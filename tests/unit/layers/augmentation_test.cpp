@@ -93,6 +93,57 @@ TEST_CASE("RandomShear slants to either side") {
   CHECK(right < 48);
 }
 
+TEST_CASE("RandomElasticTransform moves each pixel as far down as to the right, and a share of the images") {
+  // Channels hold the coordinates of a pixel, so that the result says where each came from.
+  Tensor x(DType::kFloat32, {60, 24, 24, 2});
+  for (int64_t i = 0; i < x.size(); ++i) x.set(i, static_cast<double>(i % 2 == 0 ? i / 2 % 24 : i / 48 % 24));
+  for (const std::string factor : {"0.5", "1"}) {
+    const Tensor y = train_once("RandomElasticTransform: {factor: [" + factor + ", " + factor + "], scale: [0.9, 0.9]}", x, 4);
+    int64_t moved = 0;
+    double worst = 0, furthest = 0;
+    for (int64_t n = 0; n < 60; ++n) {
+      bool same = true;
+      for (int64_t h = 0; h < 24; ++h)
+        for (int64_t w = 0; w < 24; ++w) {
+          const double right = at(y, n, h, w, 0) - static_cast<double>(w), down = at(y, n, h, w, 1) - static_cast<double>(h);
+          same &= right == 0 && down == 0;
+          if (h < 8 || h > 15 || w < 8 || w > 15) continue;  // what comes from beyond the border
+          worst = std::max(worst, std::abs(right - down));
+          furthest = std::max(furthest, std::abs(right));
+        }
+      moved += !same;
+    }
+    CHECK(worst < 1e-4);
+    CHECK(furthest > 0.3);
+    CHECK(furthest < 8);
+    CHECK((factor == "1" ? moved == 60 : moved > 15 && moved < 45));
+  }
+}
+
+TEST_CASE("RandAugment and AugMix change images, otherwise in every step, within the range of values") {
+  Tensor x(DType::kFloat32, {4, 7, 6, 3});
+  for (int64_t i = 0; i < x.size(); ++i) x.set(i, static_cast<double>(i * 37 % 256));
+  for (const std::string layer :
+       {"RandAugment: {num_ops: 3}", "AugMix: {seed: 3}", "AugMix: {alpha: 0.3, all_ops: false, num_chains: 2}"}) {
+    CAPTURE(layer);
+    int64_t changed = 0;
+    for (int64_t step = 0; step < 6; ++step) {
+      const Tensor y = train_once(layer, x, step), again = train_once(layer, x, step);
+      REQUIRE(y.dims() == x.dims());
+      bool same = true, equal = true, inside = true;
+      for (int64_t i = 0; i < x.size(); ++i) {
+        same &= y.at(i) == x.at(i);
+        equal &= y.at(i) == again.at(i);
+        inside &= y.at(i) >= -1e-3 && y.at(i) <= 255.001;
+      }
+      changed += !same;
+      CHECK(equal);
+      CHECK(inside);
+    }
+    CHECK(changed > 2);
+  }
+}
+
 TEST_CASE("RandomPerspective maps lines to lines, and a share of the images") {
   // Two channels hold the coordinates of a pixel, so that the result says where each came from; the third is 1 unless mixed with the
   // fill value.
@@ -225,12 +276,12 @@ TEST_CASE("image layers say what does not fit") {
   CHECK(problems("Resizing: {height: 3, width: 4, interpolation: area}").find("one of bilinear, nearest, bicubic") != std::string::npos);
   CHECK(problems("Resizing: {height: 3, width: 4, crop_to_aspect_ratio: true, pad_to_aspect_ratio: true}").find("cannot both") !=
         std::string::npos);
-  CHECK(problems("IntegerLookup: {}").find("vocabulary: is missing") != std::string::npos);
+  CHECK(problems("IntegerLookup: {invert: true}").find("vocabulary: is missing") != std::string::npos);
   CHECK(problems("IntegerLookup: {vocabulary: [1, 2, 1]}").find("has 1 twice") != std::string::npos);
   CHECK(problems("IntegerLookup: {vocabulary: [1, 2], mask_token: 2}").find("mask or out-of-vocabulary token") != std::string::npos);
   CHECK(problems("IntegerLookup: {vocabulary: [1, 2], max_tokens: 2}").find("is less than the size of the vocabulary, 3") !=
         std::string::npos);
-  CHECK(problems("Discretization: {num_bins: 4}").find("bin_boundaries: is missing") != std::string::npos);
+  CHECK(problems("Discretization: {}").find("bin_boundaries: is missing") != std::string::npos);
   CHECK(problems("Discretization: {bin_boundaries: [2, 1]}").find("ascending") != std::string::npos);
   CHECK(problems("STFTSpectrogram: {window: kaiser}").find("window") != std::string::npos);
   // Wrong kinds must not reach the checks across keys.

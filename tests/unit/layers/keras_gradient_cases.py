@@ -373,6 +373,44 @@ SPECTRA = [
     case("STFTSpectrogram", {"mode": "stft", "frame_length": 4, "window": None, "scaling": None}, (13, 2)),
 ]
 
+HASHES = [
+    case("Hashing", {"num_bins": 5}, (4,), integers=100),
+    case("Hashing", {"num_bins": 97, "salt": [133, 137]}, (3, 2), integers=100000),
+    case("Hashing", {"num_bins": 6, "salt": 9, "mask_value": 3}, (7,), integers=8),
+    case("Hashing", {"num_bins": 1, "mask_value": 0}, (3,), integers=8),
+    case("Hashing", {"num_bins": 4, "output_mode": "one_hot"}, (1,), integers=50),
+    case("Hashing", {"num_bins": 4, "output_mode": "one_hot", "mask_value": 2}, (3,), integers=6),
+    case("Hashing", {"num_bins": 6, "output_mode": "multi_hot"}, (5,), integers=50),
+    case("Hashing", {"num_bins": 3, "output_mode": "count", "mask_value": 4, "salt": -1}, (6,), integers=7),
+    case("Hashing", {"num_bins": 11}, (4,), forward=True),
+    case("HashedCrossing", {"num_bins": 7}, (1,), (1,), integers=100, batch=5),
+    case("HashedCrossing", {"num_bins": 1000, "output_mode": "int"}, (1,), (1,), integers=9, batch=4),
+    case("HashedCrossing", {"num_bins": 5, "output_mode": "one_hot"}, (1,), (1,), integers=20, batch=3),
+    case("IntegerLookup", {"vocabulary": [3, 7, 1], "num_oov_indices": 4, "oov_method": "farmhash"}, (9,), integers=30),
+    case("IntegerLookup", {"vocabulary": [3, 7], "num_oov_indices": 3, "mask_token": 2, "oov_method": "farmhash", "salt": [5, 6]}, (9,), integers=30),
+]
+
+# Not in models of Keras, which its output spec, the very input, makes cyclic; make_keras_gradients.py mends that.
+EQUALIZATION = [case(*c[:2], *c[2:], training=True, forward=True, batch=3) for c in [
+    ("Equalization", {"value_range": [-1, 1]}, (6, 5, 2)),
+    ("Equalization", {"value_range": [-1, 1], "bins": 16}, (6, 5, 3)),
+    ("Equalization", {"value_range": [0, 1], "bins": 100, **FIRST}, (2, 6, 5)),
+    ("Equalization", {}, (4, 4, 1)),
+]] + [case("Equalization", {"value_range": [-1, 1]}, (4, 4, 3))]
+
+MORE_IMAGES = [
+    case("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": [-1, 1], "tile_grid_size": [2, 3]}, (7, 8, 2), forward=True),
+    case("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": [-1, 1]}, (16, 16, 1), forward=True),
+    case("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": [-2, 1], "tile_grid_size": [4, 3], "clip_limit": 0.0}, (13, 11, 3), forward=True),
+    case("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": [0, 1], "tile_grid_size": [1, 2], "clip_limit": 1.5, **FIRST}, (2, 5, 9), forward=True),
+    case("RandAugment", {"value_range": [-1, 1], "factor": 0.7, "num_ops": 3}, (4, 5, 3)),
+    case("AugMix", {"value_range": [-1, 1], "all_ops": False}, (4, 5, 3)),
+    case("RandomElasticTransform", {"value_range": [-1, 1], "scale": [0.2, 0.9], "fill_mode": "mirror"}, (6, 5, 3)),
+    case("RandomElasticTransform", {"value_range": [-1, 1], "factor": 0.0}, (6, 5, 3), training=True),
+    case("Pipeline", {"layers": [("Rescaling", {"scale": 2.0, "offset": 0.5}), ("CenterCrop", {"height": 2, "width": 3}), ("RandomFlip", {})]}, (4, 5, 2)),
+    case("Pipeline", {"layers": [("RandomCrop", {"height": 4, "width": 5}), ("AutoContrast", {"value_range": [-1, 1]})]}, (4, 5, 2), forward=True, training=True),
+]
+
 # What most networks are made of.
 CORE = [
     case("Conv1D", {"filters": 3, "kernel_size": 4, "padding": "causal", "dilation_rate": 2}, (9, 2)),
@@ -524,6 +562,6 @@ MORE = [
 MORE += [case(name, {"rate": rate, "seed": 2}, (5, 3, 2, 2)[:rank], training=rate == 0) for rate in (0.0, 0.7) for name, rank in
          [("GaussianDropout", 2), ("AlphaDropout", 2), ("SpatialDropout1D", 2), ("SpatialDropout2D", 3), ("SpatialDropout3D", 4)]]
 
-PREPROCESSING = [{**c, **TF} for c in IMAGES + AUGMENTATIONS + CATEGORIES + SPECTRA]
+PREPROCESSING = [{**c, **TF} for c in IMAGES + AUGMENTATIONS + CATEGORIES + SPECTRA + HASHES + MORE_IMAGES]
 
 CASES = CORE + MORE + CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT + CONV_LSTM + PREPROCESSING
