@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "data/steps.h"
+#include "data/text_steps.h"
 #include "data/timestamp.h"
 
 namespace dl {
@@ -145,7 +146,7 @@ namespace {
 // With `exclude`, without the windows that the source excludes.
 DatasetPtr open_prepared(const Source& source, const Preprocessing& learned, bool inputs_only, bool exclude,
                          std::vector<std::string>* notes) {
-  OpenedSource opened = source.open({&learned.fields, inputs_only});
+  OpenedSource opened = source.open({&learned.fields, inputs_only, text_fields(learned.steps)});
   check_fields(opened.dataset->fields(), learned.fields, inputs_only, learned.reconstruct);
   if (notes) notes->insert(notes->end(), opened.notes.begin(), opened.notes.end());
   if (!exclude) opened.excluded = nullptr;
@@ -160,7 +161,7 @@ DatasetPtr open_part(const Source& source, const Preprocessing& learned, bool in
 Data open_data(const DataSpec& spec, const Preprocessing* learned) {
   DL_CHECK(spec.train, "a data section without a training source");
   Data data;
-  OpenedSource opened = spec.train->open({learned ? &learned->fields : nullptr, false});
+  OpenedSource opened = spec.train->open({learned ? &learned->fields : nullptr, false, text_fields(spec.preprocess)});
   if (learned) check_fields(opened.dataset->fields(), learned->fields, false, learned->reconstruct);
   data.notes = opened.notes;
   Parts parts = split_parts(opened, spec.validation.split, spec.test.split, spec.seed, to_string(spec.place));
@@ -168,8 +169,8 @@ Data open_data(const DataSpec& spec, const Preprocessing* learned) {
     data.preprocessing = *learned;
   } else {
     data.preprocessing.fields = parts.train->fields();
-    data.preprocessing.steps = spec.preprocess;
-    fit(spec, opened, *apply_steps(parts.train, spec.preprocess), data.preprocessing);
+    data.preprocessing.steps = learn_texts(*parts.train, spec.preprocess);
+    fit(spec, opened, *apply_steps(parts.train, data.preprocessing.steps), data.preprocessing);
     if (spec.reconstruct) add_reconstruction(data.preprocessing);
   }
   if (spec.oversample) parts.train = balanced(spec, parts.train);

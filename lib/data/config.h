@@ -10,6 +10,7 @@
 //     workers: 2           threads that decode samples; 0: the training thread does it
 //     prefetch: 4          batches decoded ahead
 //     preprocess: {x: [{RandomCrop: {height: 28, width: 28}}, ...]}     steps (steps.h) on images, before scaling; a list alone is x's
+//                 {review: [{TextVectorization: {max_tokens: 20000, output_sequence_length: 200}}], town: [StringLookup]}  on texts
 //     standardize: [x]     fields brought to mean 0 and standard deviation 1, per element of the last axis
 //     normalize: [y]       fields brought to 0..1; both are learned from the training part and undone in results
 //     reconstruct: false   adds the target y, a copy of the input x as the model sees it: for autoencoders
@@ -51,8 +52,8 @@
 //         missing: error | drop (incomplete samples); classes. .jpg .jpeg .png are images, .npy arrays, others numbers or classes as text.
 // jsonl   path; x: key, path of keys (a.b), list, or {field: keys}; y: the same; classes; missing as csv without nan; text (below).
 // tfrecord  as jsonl, of tf.train.Example; bytes may be JPEG or PNG. A single integer as target is a class.
-// text    path: files of lines, {class: file of lines}, or a folder with one sub-folder of .txt files per class; text: required; labels,
-//         classes.
+// text    path: files of lines, {class: file of lines}, or a folder with one sub-folder of .txt files per class; text: this, or a step of
+//         preprocess; labels, classes.
 //         text: {output_sequence_length: N, max_tokens: all, standardize: lower_and_strip_punctuation, split: whitespace, vocabulary:
 //         learned} as Keras's TextVectorization; the result is int32 [N].
 // audio   path: folder of WAV files as of images; output_sequence_length: N (cut and padded; default: the first file's, of all);

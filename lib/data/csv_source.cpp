@@ -19,6 +19,7 @@
 #include "data/paths.h"
 #include "data/source.h"
 #include "data/stored.h"
+#include "data/text_store.h"
 #include "data/timestamp.h"
 
 namespace dl {
@@ -71,6 +72,7 @@ class CsvTable {
       : csv_(csv),
         paths_(expand_paths(csv.paths)),
         training_(options.training),
+        options_(options),
         inputs_only_(options.inputs_only),
         rows_(std::make_shared<StoredRows>()),
         times_(csv.time ? std::make_shared<Spill>(kTimesInMemory) : nullptr) {
@@ -221,6 +223,16 @@ class CsvTable {
         elements += cell.one_hot ? static_cast<int64_t>(cell.one_hot->size()) : 1;
       }
       elements_.push_back(elements);
+      const bool text = !fields_[f]->target && options_.is_text(fields_[f]->name);
+      texts_.push_back(text ? std::make_shared<TextStore>() : nullptr);
+      if (!text) continue;
+      if (csv_.window)
+        throw UserError(
+            fmt::format("{}: field '{}' has a step of texts, which windows do not hold; leave its columns out", name(), fields_[f]->name));
+      for (const Cell& cell : plan_[f])
+        if (cell.one_hot)
+          throw UserError(
+              fmt::format("{}: field '{}' has a step of texts and a column with one_hot; choose one", name(), fields_[f]->name));
     }
   }
 
@@ -255,7 +267,8 @@ class CsvTable {
                       fmt::format("'{}' is not a number{}", excerpt(cell.text),
                                   cell.text.find(',') != std::string_view::npos
                                       ? " (the decimal separator is a point)"
-                                      : "; for text use one_hot:, classes:, or leave the column out of columns:"));
+                                      : "; for text use a step of data.preprocess (StringLookup), one_hot:, classes:, or leave the column "
+                                        "out of columns:"));
     }
     if (value > std::numeric_limits<float>::max() || value < -std::numeric_limits<float>::max())
       reader().fail(cell.line, column, fmt::format("'{}' is too large for float32", excerpt(cell.text)));
@@ -297,6 +310,13 @@ class CsvTable {
       const std::optional<int32_t> number = classes_->number(text.text);
       if (!number) reader().fail(text.line, cell.column, classes_->explain(text.text));
       row_.push_back(std::bit_cast<float>(*number));
+    } else if (texts_[f]) {
+      if (text.text.empty() && !text.quoted) {
+        if (csv_.missing == CsvMissing::kDrop) return false;
+        if (csv_.missing == CsvMissing::kError)
+          reader().fail(text.line, cell.column, "missing text; say missing: drop, or zero for the empty text");
+      }
+      row_.push_back(std::bit_cast<float>(texts_[f]->append(text.text)));
     } else if (cell.one_hot) {
       const std::vector<std::string>& values = *cell.one_hot;
       const auto found = std::find(values.begin(), values.end(), text.text);
@@ -338,7 +358,13 @@ class CsvTable {
         rows_->columns.push_back(std::move(column));
         continue;
       }
-      column.field = {spec.name, DType::kFloat32, {elements_[f]}, spec.target, {}};
+      column.field = {spec.name, texts_[f] ? DType::kInt32 : DType::kFloat32, {elements_[f]}, spec.target, {}};
+      if (texts_[f]) {
+        texts_[f]->finish();
+        column.field.texts = texts_[f];
+        rows_->columns.push_back(std::move(column));
+        continue;
+      }
       for (const Cell& cell : plan_[f])
         if (cell.one_hot && one_hot_[cell.column]->values.empty())
           column.field.vocabularies.push_back({one_hot_[cell.column]->key, *cell.one_hot});
@@ -393,8 +419,10 @@ class CsvTable {
   std::vector<std::string> paths_;
   std::optional<OpenCsv> file_;  // being read
   const std::vector<Field>* training_;
+  const OpenOptions& options_;
   bool inputs_only_;
   std::vector<const CsvField*> fields_;
+  std::vector<std::shared_ptr<TextStore>> texts_;  // by field; null where it holds no texts
   size_t width_ = 0;
   std::vector<std::string> header_;
   std::map<size_t, const CsvOneHot*> one_hot_;  // by column

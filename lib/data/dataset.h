@@ -20,6 +20,7 @@ namespace dl {
 
 class Series;
 struct FieldScaling;
+class TextStore;
 
 // One named value of a sample: an input of the model or, with `target`, something to be predicted.
 struct Field {
@@ -35,6 +36,7 @@ struct Field {
     friend bool operator==(const Vocabulary&, const Vocabulary&) = default;
   };
   std::vector<Vocabulary> vocabularies = {};
+  std::shared_ptr<const TextStore> texts = nullptr;  // not null: the int32 elements are numbers of texts in it (text_store.h)
 
   int64_t row_elements() const { return element_count(dims); }
   size_t row_bytes() const { return static_cast<size_t>(row_elements()) * size_of(dtype); }

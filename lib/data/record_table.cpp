@@ -12,6 +12,7 @@
 #include "data/file.h"
 #include "data/number.h"
 #include "data/paths.h"
+#include "data/text_store.h"
 
 namespace dl {
 namespace {
@@ -123,9 +124,10 @@ struct RecordTable::Column {
   std::vector<size_t> keys;           // numbers in keys_
   std::vector<int64_t> elements;      // of each key
   Dims dims;                          // of the field
-  std::optional<ClassNames> classes;  // one of these three, or else numbers
+  std::optional<ClassNames> classes;  // one of these four, or else numbers
   std::optional<Tokenizer> tokens;
   std::shared_ptr<ImageColumn> images;
+  std::shared_ptr<TextStore> texts;
 };
 
 RecordFiles read_record_files(spec::Reader& reader, const std::string& base_dir) {
@@ -187,12 +189,19 @@ void RecordTable::begin(const std::vector<RecordValue>& values, const Place& pla
         continue;
       }
     }
+    if (options_.is_text(field.name) && !field.target) {
+      column.texts = std::make_shared<TextStore>();
+      column.dims = {static_cast<int64_t>(column.keys.size())};
+      continue;
+    }
     if (!field.target && column.keys.size() == 1 && first.kind == RecordValue::Kind::kText) {
       if (is_image(first.text)) {
         column.images = std::make_shared<ImageColumn>();
         continue;
       }
-      if (!spec_.text) fail("is text; text: {output_sequence_length: N} makes word numbers of it");
+      if (!spec_.text)
+        fail("is text; data.preprocess makes numbers of it, such as " + field.name +
+             ": [TextVectorization: {output_sequence_length: 100}]");
       std::vector<std::string> vocabulary = spec_.text->vocabulary;
       if (trained && !trained->vocabularies.empty()) vocabulary = trained->vocabularies[0].values;
       column.tokens.emplace(*spec_.text, vocabulary);
@@ -215,9 +224,9 @@ void RecordTable::begin(const std::vector<RecordValue>& values, const Place& pla
 bool RecordTable::missing(const Column& column, size_t key, const Place& place) const {
   const bool mean_of_target = spec_.missing == RecordSpec::Missing::kMean && column.spec->target;
   if (spec_.missing == RecordSpec::Missing::kDrop) return false;
-  if (spec_.missing == RecordSpec::Missing::kError || mean_of_target || column.classes || column.tokens || column.images)
+  if (spec_.missing == RecordSpec::Missing::kError || mean_of_target || column.classes || column.tokens || column.images || column.texts)
     throw FileError(fmt::format("{}: key '{}': missing value; say missing: drop{}", place(), printable(keys_[key]),
-                                column.classes || column.tokens || column.images ? "" : ", mean, zero or a number"));
+                                column.classes || column.tokens || column.images || column.texts ? "" : ", mean, zero or a number"));
   return true;
 }
 
@@ -278,6 +287,18 @@ bool RecordTable::add_tokens(Column& column, const RecordValue& value, const Pla
   return true;
 }
 
+bool RecordTable::add_texts(Column& column, const std::vector<RecordValue>& values, const Place& place) {
+  for (const size_t key : column.keys) {
+    const RecordValue& value = values[key];
+    if (value.kind == RecordValue::Kind::kMissing) return missing(column, key, place);
+    const bool number = value.kind == RecordValue::Kind::kNumbers;
+    if (number && value.numbers.size() != 1)
+      throw FileError(fmt::format("{}: key '{}': holds {} numbers, not a text", place(), printable(keys_[key]), value.numbers.size()));
+    row_.push_back(std::bit_cast<float>(column.texts->append(number ? fmt::format("{}", value.numbers[0]) : value.text)));
+  }
+  return true;
+}
+
 void RecordTable::add(const std::vector<RecordValue>& values, const Place& place) {
   for (const Column& column : columns_)
     for (const size_t key : column.keys)
@@ -299,6 +320,8 @@ void RecordTable::add(const std::vector<RecordValue>& values, const Place& place
       keep = add_class(column, first, place);
     } else if (column.tokens) {
       keep = add_tokens(column, first, place);
+    } else if (column.texts) {
+      keep = add_texts(column, values, place);
     } else if (!column.images) {
       keep = add_numbers(column, values, place);
     } else if (first.kind == RecordValue::Kind::kMissing) {
@@ -357,6 +380,10 @@ OpenedSource RecordTable::finish(const std::string& name) {
       stored.renumber = column.tokens->learn();
       field.dtype = DType::kInt32;
       field.vocabularies.push_back({field.name, column.tokens->vocabulary()});
+    } else if (column.texts) {
+      column.texts->finish();
+      field.dtype = DType::kInt32;
+      field.texts = column.texts;
     } else if (!field.target) {
       stored.scale = spec_.image.rescale;
       stored.offset = spec_.image.offset;

@@ -71,6 +71,7 @@ class RecordTable {
   void begin(const std::vector<RecordValue>& values, const std::function<std::string()>& place);
   bool add_numbers(Column& column, const std::vector<RecordValue>& values, const std::function<std::string()>& place);
   bool add_class(Column& column, const RecordValue& value, const std::function<std::string()>& place);
+  bool add_texts(Column& column, const std::vector<RecordValue>& values, const std::function<std::string()>& place);
   bool add_tokens(Column& column, const RecordValue& value, const std::function<std::string()>& place);
   bool missing(const Column& column, size_t key, const std::function<std::string()>& place) const;  // false: drop the record
 

@@ -3,6 +3,7 @@
 // Who uses it: config.cpp; each format's file implements it.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,6 +29,9 @@ struct OpenedSource {
 struct OpenOptions {
   const std::vector<Field>* training = nullptr;  // fields of the training part, when this is another: class numbers follow it
   bool inputs_only = false;                      // targets are neither needed nor read (predict)
+  std::vector<std::string> texts = {};           // fields whose values are texts, for a step to make numbers of
+
+  bool is_text(const std::string& field) const { return std::find(texts.begin(), texts.end(), field) != texts.end(); }
 };
 
 class Source {

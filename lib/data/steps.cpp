@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/philox.h"
 #include "data/source.h"
+#include "data/text_encoder.h"
+#include "data/text_steps.h"
 
 namespace dl {
 namespace {
@@ -243,6 +245,13 @@ StepPtr parse_step(const spec::Node& node, const std::string& path, spec::Proble
   if (!named) return nullptr;
   std::vector<std::string_view> names;
   for (const StepRow& row : kSteps) names.push_back(row.name);
+  for (const std::string_view name : text_encoder_names()) {
+    if (name == named->name) {
+      problems.add(node.place(), path, fmt::format("{} makes numbers of texts and comes first, alone", name));
+      return nullptr;
+    }
+    names.push_back(name);
+  }
   for (const StepRow& row : kSteps) {
     if (row.name != named->name) continue;
     spec::Reader reader(named->config ? *named->config : kEmpty, path + "." + named->name, problems);
@@ -253,20 +262,6 @@ StepPtr parse_step(const spec::Node& node, const std::string& path, spec::Proble
   problems.add(node.place(), path,
                fmt::format("no step '{}'{}; steps are {}", named->name, spec::suggestion(named->name, names), fmt::join(names, ", ")));
   return nullptr;
-}
-
-// f(field, path of the list, list) for each field that has steps.
-void each_field(const spec::Node& steps, const std::string& path, spec::Problems& problems,
-                const std::function<void(const std::string&, const std::string&, const std::vector<spec::Node>&)>& f) {
-  if (steps.is_null()) return;
-  if (steps.is_list()) return f("x", path, steps.items());
-  if (!steps.is_map()) return problems.add(steps.place(), path, "expected a list of steps, or a map from fields to lists");
-  for (const auto& [field, list] : steps.entries()) {
-    if (list.is_list())
-      f(field, path + "." + field, list.items());
-    else
-      problems.add(list.place(), path + "." + field, "expected a list of steps");
-  }
 }
 
 struct Chain {
@@ -352,18 +347,33 @@ Chain make_chain(const std::vector<Field>& fields, size_t f, const std::string& 
 
 }  // namespace
 
+void each_step_list(const spec::Node& steps, const std::string& path, spec::Problems& problems,
+                    const std::function<void(const std::string&, const std::string&, const std::vector<spec::Node>&)>& f) {
+  if (steps.is_null()) return;
+  if (steps.is_list()) return f("x", path, steps.items());
+  if (!steps.is_map()) return problems.add(steps.place(), path, "expected a list of steps, or a map from fields to lists");
+  for (const auto& [field, list] : steps.entries()) {
+    if (list.is_list())
+      f(field, path + "." + field, list.items());
+    else
+      problems.add(list.place(), path + "." + field, "expected a list of steps");
+  }
+}
+
 void check_steps(const spec::Node& steps, const std::string& path, spec::Problems& problems) {
-  each_field(steps, path, problems, [&](const std::string&, const std::string& at, const std::vector<spec::Node>& list) {
+  each_step_list(steps, path, problems, [&](const std::string&, const std::string& at, const std::vector<spec::Node>& list) {
+    if (!list.empty() && is_text_step(list[0])) return check_text_step(list, at, problems);
     for (size_t s = 0; s < list.size(); ++s) parse_step(list[s], fmt::format("{}[{}]", at, s), problems);
   });
 }
 
 DatasetPtr apply_steps(DatasetPtr base, const spec::Node& steps, bool inputs_only) {
+  base = apply_text_steps(std::move(base), steps, inputs_only);
   std::vector<Chain> chains;
   spec::Problems problems;
-  each_field(
+  each_step_list(
       steps, "data.preprocess", problems, [&](const std::string& name, const std::string& path, const std::vector<spec::Node>& list) {
-        if (list.empty()) return;
+        if (list.empty() || is_text_step(list[0])) return;
         const std::vector<Field>& fields = base->fields();
         const Field* field = find_field(fields, name);
         if (!field && inputs_only) return;

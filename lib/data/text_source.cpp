@@ -97,10 +97,7 @@ std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& bas
   spec.folder_labels = reader.get_bool("labels", true);
   spec.classes = reader.get_strings("classes", std::vector<std::string>{});
   spec.records.fields = {{"x", false, {"x"}}};
-  if (const spec::Node* text = reader.get("text"))
-    spec.records.text = read_text_options(*text, reader.path_of("text"), reader.problems());
-  else
-    reader.report("text", "required: how text becomes numbers, such as {output_sequence_length: 100}");
+  if (const spec::Node* text = reader.get("text")) spec.records.text = read_text_options(*text, reader.path_of("text"), reader.problems());
   return std::make_shared<TextSource>(std::move(spec));
 }
 

@@ -15,9 +15,19 @@ constexpr int32_t kUnknown = 1, kFirst = 2;
 constexpr size_t kMaxDistinct = 1'000'000;  // while learning
 constexpr std::string_view kPunctuation = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'";
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 }  // namespace
+
+bool is_text_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+std::string standardize_text(std::string_view text, bool lower, bool strip_punctuation) {
+  std::string clean;
+  clean.reserve(text.size());
+  for (char c : text) {
+    if (lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!strip_punctuation || kPunctuation.find(c) == std::string_view::npos) clean += c;
+  }
+  return clean;
+}
 
 TextOptions read_text_options(const spec::Node& node, const std::string& path, spec::Problems& problems) {
   static constexpr std::string_view kStandardize[] = {"lower_and_strip_punctuation", "lower", "strip_punctuation", "none"};
@@ -64,23 +74,18 @@ void Tokenizer::add(std::string_view token, std::vector<int32_t>& numbers) {
 
 void Tokenizer::encode(std::string_view text, std::vector<int32_t>& numbers) {
   numbers.clear();
-  std::string clean;
-  clean.reserve(text.size());
-  for (char c : text) {
-    if (options_.lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (!options_.strip_punctuation || kPunctuation.find(c) == std::string_view::npos) clean += c;
-  }
+  const std::string clean = standardize_text(text, options_.lower, options_.strip_punctuation);
   std::string_view rest = clean;
   while (!rest.empty()) {
     size_t size = 1;
     if (options_.characters) {
       const CodePoint c = decode_utf8(rest);
       size = c.valid ? static_cast<size_t>(c.size) : 1;
-    } else if (is_space(rest[0])) {
+    } else if (is_text_space(rest[0])) {
       rest.remove_prefix(1);
       continue;
     } else {
-      while (size < rest.size() && !is_space(rest[size])) ++size;
+      while (size < rest.size() && !is_text_space(rest[size])) ++size;
     }
     add(rest.substr(0, size), numbers);
     rest.remove_prefix(size);

@@ -1,6 +1,6 @@
 // Text to numbers of words or characters, with the keys and rules of Keras's TextVectorization: 0 pads, 1 stands for what is not in the
 // vocabulary, then the vocabulary, most frequent first (of equal ones the last by bytes first, as Keras sorts).
-// Who uses it: records with text inputs.
+// Who uses it: records with text inputs; text_encoder.cpp shares its rules.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,10 @@ struct TextOptions {
   std::vector<std::string> vocabulary;
 };
 inline constexpr size_t kMaxVocabulary = 40'000;  // of words that are kept with a model
+
+// What is stripped and split at, as Keras does: ASCII alone.
+bool is_text_space(char c);
+std::string standardize_text(std::string_view text, bool lower, bool strip_punctuation);
 
 TextOptions read_text_options(const spec::Node& node, const std::string& path, spec::Problems& problems);
 

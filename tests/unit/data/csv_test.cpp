@@ -177,7 +177,8 @@ TEST_CASE("csv source: each bad input has its place") {
   CHECK(source_error("1;2\n1,5;3\n", "header: false, delimiter: ';'") ==
         "3: t.csv:2:1: '1,5' is not a number (the decimal separator is a point)");
   CHECK(source_error("1,2\n3,x\n") ==
-        "3: t.csv:2:2: 'x' is not a number; for text use one_hot:, classes:, or leave the column out of columns:");
+        "3: t.csv:2:2: 'x' is not a number; for text use a step of data.preprocess (StringLookup), one_hot:, classes:, or leave the column "
+        "out of columns:");
   CHECK(source_error("1,2\n3,inf\n") == "3: t.csv:2:2: 'inf' is not a finite number");
   CHECK(source_error("1,2\n3,1e39\n") == "3: t.csv:2:2: '1e39' is too large for float32");
   CHECK(source_error("1,2\n3,\n") == "3: t.csv:2:2: missing value; say missing: drop, mean, zero, nan or a number");

@@ -146,7 +146,8 @@ TEST_CASE("jsonl: each bad line has its place") {
   CHECK(has(bad("{\"b\": 1}"), "a.jsonl:2: key 'a': missing value"));
   CHECK(has(error("a.jsonl", "", "x: a"), "a.jsonl: holds no records"));
   CHECK(has(error("a.jsonl", "{\"a\": []}", "x: a"), "holds no numbers"));
-  CHECK(has(error("a.jsonl", "{\"a\": \"some text\"}", "x: a"), "is text; text: {output_sequence_length: N}"));
+  CHECK(has(error("a.jsonl", "{\"a\": \"some text\"}", "x: a"),
+            "is text; data.preprocess makes numbers of it, such as x: [TextVectorization:"));
   CHECK(has(error("a.jsonl", "{\"a\": 1, \"k\": 5}", "x: a, y: k, classes: 3"), "key 'k': '5' is not a known class; known: 0, 1, 2"));
   CHECK(has(problems_of("{train: {path: a.jsonl}}"), "data.train.x: required"));
   CHECK(has(problems_of("{train: {path: a.jsonl, x: {y: a}, y: b}}"), "two fields are named 'y'"));
@@ -266,7 +267,8 @@ TEST_CASE("text: lines by file, files by folder; the vocabulary stays with the t
   CHECK(files.dataset->fields()[1].classes == std::vector<std::string>{"neg", "pos"});
   CHECK(numbers(gather_all(*files.dataset)[0]) == std::vector<double>{3, 2, 4, 0});
   CHECK(open_source("{path: good.txt, " + text + "}", folder.path).dataset->size() == 2);
-  CHECK(has(problems_of("{train: {format: text, path: a.txt}}"), "data.train.text: required"));
+  CHECK(has(error("a.txt", "one\n", "format: text"),
+            "a.txt:1: key 'x': is text; data.preprocess makes numbers of it, such as x: [TextVecto"));
   CHECK(has(problems_of("{train: {format: text, path: {a: a.txt}, " + text + "}}"), "at least two classes"));
 }
 
