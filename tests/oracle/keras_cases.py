@@ -22,11 +22,6 @@ MORE_LAYERS = [
     case("Dropout", {"rate": 0.3, "noise_shape": [None, 1], "seed": 3}, (4,)),
     case("GaussianNoise", {"stddev": 0.3}, (4,)),
     case("Normalization", {"axis": -1}, (4, 3)),
-    case("SpectralNormalization", {"layer": ("Dense", {"units": 3, "activation": "tanh", "name": "d"}), "power_iterations": 2}, (4,)),
-    case("SpectralNormalization", {"layer": ("Conv2D", {"filters": 3, "kernel_size": 2, "trainable": False, "name": "c"})}, (5, 4, 2)),
-    case("SpectralNormalization", {"layer": ("Conv1DTranspose", {"filters": 3, "kernel_size": 2, "name": "t"}), "trainable": False}, (5, 2)),
-    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "tie_weights": False, "mask_zero": True}, (6,), integers=7),
-    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "logit_soft_cap": 2.0}, (6,), integers=7),
 ]
 MORE_LAYERS += [case("Activation", {"activation": name}, (3, 7)) for name in (
     "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "softmax", "log_softmax", "sigmoid", "softplus", "softsign", "hard_sigmoid",

@@ -405,10 +405,29 @@ MORE_IMAGES = [
     case("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": [0, 1], "tile_grid_size": [1, 2], "clip_limit": 1.5, **FIRST}, (2, 5, 9), forward=True),
     case("RandAugment", {"value_range": [-1, 1], "factor": 0.7, "num_ops": 3}, (4, 5, 3)),
     case("AugMix", {"value_range": [-1, 1], "all_ops": False}, (4, 5, 3)),
+    case("RandAugment", {"value_range": [0, 1], "factor": [0.2, 0.4]}, (6, 3, 3)),
+    case("RandAugment", {"value_range": [-1, 1], "interpolation": "nearest", **FIRST}, (3, 4, 5)),
+    case("AugMix", {"value_range": [0, 255], "num_chains": 1, "chain_depth": 2, "factor": [0.1, 0.5]}, (4, 5, 3)),
+    case("AugMix", {"value_range": [-1, 1], "alpha": 0.5, "interpolation": "nearest", **FIRST}, (3, 4, 5)),
+    case("RandomElasticTransform", {"value_range": [-1, 1], "fill_mode": "constant", "fill_value": 0.5, "interpolation": "nearest", **FIRST}, (3, 6, 5)),
     case("RandomElasticTransform", {"value_range": [-1, 1], "scale": [0.2, 0.9], "fill_mode": "mirror"}, (6, 5, 3)),
     case("RandomElasticTransform", {"value_range": [-1, 1], "factor": 0.0}, (6, 5, 3), training=True),
     case("Pipeline", {"layers": [("Rescaling", {"scale": 2.0, "offset": 0.5}), ("CenterCrop", {"height": 2, "width": 3}), ("RandomFlip", {})]}, (4, 5, 2)),
+    case("Pipeline", {"layers": [("Pipeline", {"layers": [("Rescaling", {"scale": -1.0})]}), ("UpSampling2D", {"size": 2})]}, (3, 2, 2)),
     case("Pipeline", {"layers": [("RandomCrop", {"height": 4, "width": 5}), ("AutoContrast", {"value_range": [-1, 1]})]}, (4, 5, 2), forward=True, training=True),
+]
+
+STATES = [
+    case("SpectralNormalization", {"layer": ("Dense", {"units": 3, "activation": "tanh", "name": "d"}), "power_iterations": 2}, (4,), training=True),
+    case("SpectralNormalization", {"layer": ("Conv2D", {"filters": 3, "kernel_size": [3, 2], "strides": 2, "padding": "same", "name": "c"})}, (5, 4, 2), training=True),
+    case("SpectralNormalization", {"layer": ("Embedding", {"input_dim": 7, "output_dim": 3, "name": "e"})}, (6,), integers=7, training=True, forward=True, **TF),
+    case("SpectralNormalization", {"layer": ("Conv1D", {"filters": 3, "kernel_size": 2, "use_bias": False, "name": "c"})}, (5, 2)),
+    case("SpectralNormalization", {"layer": ("Conv2D", {"filters": 3, "kernel_size": 2, "trainable": False, "name": "c"})}, (5, 4, 2)),
+    case("SpectralNormalization", {"layer": ("Conv1DTranspose", {"filters": 3, "kernel_size": 2, "name": "t"}), "trainable": False}, (5, 2)),
+    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "tie_weights": False, "mask_zero": True}, (6,), integers=7),
+    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "logit_soft_cap": 2.0}, (6,), integers=7),
+    case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3}, (6, 3), call={"reverse": True}),
+    case("ReversibleEmbedding", {"input_dim": 5, "output_dim": 4, "logit_soft_cap": 0.5, "tie_weights": False}, (4,), call={"reverse": True}),
 ]
 
 # What most networks are made of.
@@ -564,4 +583,4 @@ MORE += [case(name, {"rate": rate, "seed": 2}, (5, 3, 2, 2)[:rank], training=rat
 
 PREPROCESSING = [{**c, **TF} for c in IMAGES + AUGMENTATIONS + CATEGORIES + SPECTRA + HASHES + MORE_IMAGES]
 
-CASES = CORE + MORE + CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + RECURRENT + CONV_LSTM + PREPROCESSING + [{**c, **TF} for c in EQUALIZATION]
+CASES = CORE + MORE + CONVOLUTIONS + MERGES + SHAPES + ACTIVATIONS + WRAPPERS + INACTIVE + VOLUMES + NORMALIZATIONS + EINSUMS + ATTENTION + STATES + RECURRENT + CONV_LSTM + PREPROCESSING + [{**c, **TF} for c in EQUALIZATION]

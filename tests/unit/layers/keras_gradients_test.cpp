@@ -98,6 +98,14 @@ struct Prepared {
   size_t outputs = 0, dx = 0, dw = 0, state = 0;
 };
 
+// What the layers see of a weight: its value, or the one that a layer set it to (SpectralNormalization).
+Var seen(const Built& b, size_t index) {
+  Var value{&b.graph, b.registry.weights()[index].parameter.value};
+  for (const WeightUpdate& assigned : b.result.assigned)
+    if (assigned.weight == index) value = assigned.value;
+  return value;
+}
+
 // Outputs of the program: y, dx, dw, state.
 Prepared prepare(const spec::Node& c, Built& b, const std::vector<size_t>& order) {
   Prepared p;
@@ -108,8 +116,7 @@ Prepared prepare(const spec::Node& c, Built& b, const std::vector<size_t>& order
     if (is_float(x.dtype())) wrt.push_back(x), ++p.dx;
   }
   for (size_t index : order) {
-    const Parameter& parameter = b.registry.weights()[index].parameter;
-    if (parameter.trainable) wrt.push_back({&b.graph, parameter.value}), ++p.dw;
+    if (b.registry.weights()[index].parameter.trainable) wrt.push_back(seen(b, index)), ++p.dw;
   }
   const spec::Node* forward = c.find("forward");
   if (forward && forward->as_bool()) wrt.clear(), p.dx = p.dw = 0;
@@ -129,10 +136,11 @@ Prepared prepare(const spec::Node& c, Built& b, const std::vector<size_t>& order
     loss = loss + reduce_sum(output.value * factor);
   }
   for (Var d : gradient(loss, wrt)) results.push_back(d);
-  p.state = b.result.updates.size();
+  p.state = b.result.assigned.size() + b.result.updates.size();
   for (size_t index : order)
-    for (const WeightUpdate& update : b.result.updates)
-      if (update.weight == index) results.push_back(update.value);
+    for (const std::vector<WeightUpdate>* changed : {&b.result.assigned, &b.result.updates})
+      for (const WeightUpdate& update : *changed)
+        if (update.weight == index) results.push_back(update.value);
   p.program.graph = b.graph;
   p.program.inputs = b.result.inputs;
   p.program.inputs.insert(p.program.inputs.end(), factors.begin(), factors.end());

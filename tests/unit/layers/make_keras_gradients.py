@@ -169,17 +169,21 @@ def packed(array):
 def run(case):
     case = {"masked": [], "integers": 0, "call": {}, "batch": 2, "training": False, "before": None, "forward": False, **case}
     model, layer = build(case)
-    for j, weight in enumerate(model.weights):
+    ordered = model.trainable_weights + model.non_trainable_weights
+    for j, weight in enumerate(ordered):
         weight.assign(make_weight(weight, j))
-    before = [w.numpy() for w in layer.non_trainable_weights]
-    weights, paths, objects = [list(w.shape) for w in model.weights], [w.path for w in layer.weights], groups(model, layer)
+    values = lambda: ([np.array(w) for w in layer.trainable_weights], [np.array(w) for w in layer.non_trainable_weights])  # noqa: E731
+    before, others_before = values()
+    weights, paths, objects = [list(w.shape) for w in ordered], [w.path for w in layer.weights], groups(model, layer)
     ys, dxs, dws = gradients(model, [make_input(case, i) for i in range(len(case["shapes"]))], case["training"], case["forward"])
-    after = [w.numpy() for w in layer.non_trainable_weights]
-    moved = case["training"] and any((a != b).any() for a, b in zip(before, after))
+    after, others = values()
+    state = [a for a, b in zip(after, before) if (a != b).any()]  # SpectralNormalization sets the kernel
+    if case["training"] and any((a != b).any() for a, b in zip(others_before, others)):
+        state += others
     return {"class": case["layer"], "model": spec_text(case, layer.name, len(ys)), "training": case["training"], "forward": case["forward"], "batch": case["batch"],
             "masked": case["masked"], "integers": case["integers"], "weights": weights, "paths": paths, "objects": objects,
             "y": [packed(y) for y in ys], "dx": [packed(d) for d in dxs], "dw": [packed(d) for d in dws],
-            "state": [packed(a) for a in after] if moved else []}
+            "state": [packed(a) for a in state]}
 
 
 def main():
