@@ -17,8 +17,8 @@ from pathlib import Path
 THIRD_PARTY = {
     "CLI/": ["apps"],
     "Eigen/": ["lib/backend/cpu"],
-    "H5": ["lib/ckpt", "lib/io/hdf5", "apps/dltool/version.cpp"],
-    "hdf5": ["lib/ckpt", "lib/io/hdf5"],
+    "H5": ["lib/hdf5", "apps/dltool/version.cpp"],
+    "hdf5": ["lib/hdf5"],
     "archive": ["lib/data"],
     "cblas.h": ["lib/backend/cpu"],
     "cublas": ["lib/backend/cuda"],

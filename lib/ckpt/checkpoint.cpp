@@ -9,9 +9,9 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/working_file.h"
-#include "ckpt/hdf5_output.h"
 #include "ckpt/index.h"
 #include "ckpt/seal.h"
+#include "hdf5/hdf5_output.h"
 
 namespace dl {
 namespace {

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "io/hdf5/hdf5_file.h"
+#include "hdf5/hdf5_file.h"
 
 struct zip;
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ckpt/hdf5_output.h"
+#include "hdf5/hdf5_output.h"
 #include "io/keras/config_writer.h"
 #include "io/keras/import.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/hdf5/hdf5_file.h"
+#include "hdf5/hdf5_file.h"
 #include "io/keras/config_reader.h"
 #include "io/keras/keras1.h"
 #include "io/saved_model.h"

@@ -1,7 +1,7 @@
 // Hdf5File: an HDF5 file that somebody else wrote. HDF5 1.10 crashes on crafted files, so the library runs in a forked child process
 // with limits on memory, time and open files; this class talks to it. Groups, attributes and the shapes of datasets come first, then the
 // data of those datasets that are asked for.
-// Who uses it: readers of model files (lib/io/keras). Not thread-safe.
+// Who uses it: readers of model files (lib/io/keras), the hdf5 source of lib/data. Not thread-safe.
 // Errors: FileError "NAME: OBJECT: ..." for a damaged, hostile or unsupported file, whatever happened to the child; EnvError when
 // there can be no child. Memory: the listing, and the tensors that were read.
 #pragma once

@@ -1,4 +1,4 @@
-#include "ckpt/hdf5_output.h"
+#include "hdf5/hdf5_output.h"
 
 #include <fmt/format.h>
 #include <hdf5.h>
@@ -10,9 +10,9 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/hdf5_mutex.h"
 #include "base/positional_io.h"
-#include "ckpt/hdf5_handles.h"
+#include "hdf5/hdf5_handles.h"
+#include "hdf5/hdf5_mutex.h"
 #include "tensor/cast.h"
 
 namespace dl {

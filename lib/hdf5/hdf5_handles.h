@@ -1,6 +1,6 @@
 // What every writer of HDF5 needs of the library: identifiers that close themselves, the set-up, the types of tensors in a file.
-// Who uses it: hdf5_output.cpp; the identifiers also io/hdf5/hdf5_child.cpp. No HDF5 header gets in here: hid_t is int64_t and herr_t int.
-// Call set_up_hdf5() first and hold hdf5_mutex() (base/hdf5_mutex.h). Failures are bugs or lack of memory: InternalError.
+// Who uses it: hdf5_output.cpp; the identifiers also hdf5_child.cpp. No HDF5 header gets in here: hid_t is int64_t and herr_t int.
+// Call set_up_hdf5() first and hold hdf5_mutex() (hdf5/hdf5_mutex.h). Failures are bugs or lack of memory: InternalError.
 #pragma once
 
 #include <cstdint>

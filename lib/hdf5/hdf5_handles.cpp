@@ -1,4 +1,4 @@
-#include "ckpt/hdf5_handles.h"
+#include "hdf5/hdf5_handles.h"
 
 #include <fmt/format.h>
 #include <hdf5.h>

@@ -1,4 +1,4 @@
-#include "io/hdf5/hdf5_child.h"
+#include "hdf5/hdf5_child.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 
 #include <algorithm>
 
-#include "ckpt/hdf5_handles.h"
+#include "hdf5/hdf5_handles.h"
 
 namespace dl {
 namespace {

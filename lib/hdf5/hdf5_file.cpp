@@ -1,4 +1,4 @@
-#include "io/hdf5/hdf5_file.h"
+#include "hdf5/hdf5_file.h"
 
 #include <errno.h>
 #include <fmt/format.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/hdf5_mutex.h"
-#include "io/hdf5/hdf5_child.h"
+#include "hdf5/hdf5_child.h"
+#include "hdf5/hdf5_mutex.h"
 #include "tensor/cast.h"
 
 namespace dl {

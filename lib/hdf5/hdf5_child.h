@@ -1,5 +1,5 @@
 // The other side of Hdf5File: what runs in the forked child. It never returns, and it touches nothing of the parent but the socket and
-// the file. Private to lib/io/hdf5.
+// the file. Private to lib/hdf5.
 // Frames to the parent: type (1 byte), payload length (8 bytes), payload. Texts in payloads: length (4 bytes), bytes.
 //   G path                                   a group
 //   A object name scalar is_text count texts an attribute (count 0 where it holds no strings)
@@ -10,7 +10,7 @@
 // Requests: the number of a dataset, 4 bytes.
 #pragma once
 
-#include "io/hdf5/hdf5_file.h"
+#include "hdf5/hdf5_file.h"
 
 namespace dl {
 
