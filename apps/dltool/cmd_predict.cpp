@@ -82,7 +82,7 @@ spec::Node make_source(const spec::Node& train, const PredictOptions& options, c
     return source;
   }
   source.set(format == "idx" ? "images" : "path", path);
-  if (format == "npz") {
+  if (format == "npz" || format == "hdf5") {
     spec::Node::Map arrays;
     for (const std::string& name : fields) arrays.emplace_back(name, spec::Node::string(name));
     source.set("x", spec::Node::map(std::move(arrays)));

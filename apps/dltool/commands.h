@@ -55,7 +55,7 @@ struct PredictOptions {
   std::string input;         // "-" = stdin; "" when inputs_npz is given
   std::string output = "-";  // "-" = stdout
   std::string format;        // csv, jsonl, npy, npz; "" = by the output's suffix, else csv
-  std::string input_format;  // csv, npy, npz, idx, images; "" = by the input's suffix, csv for stdin
+  std::string input_format;  // csv, npy, npz, hdf5, idx, images; "" = by the input's suffix, csv for stdin
   std::string inputs_npz;    // all inputs by name, raw (no preprocessing)
   std::string outputs_npz;
   bool anomalies = false;  // errors of the samples in place of the outputs

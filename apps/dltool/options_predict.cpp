@@ -39,7 +39,7 @@ Command predict_command() {
   command.option("--format", "FORMAT", options->format, "form of the output (default: by its suffix, else csv)")
       .with_choices({"csv", "jsonl", "npy", "npz"});
   command.option("--input-format", "FORMAT", options->input_format, "form of the input (default: by its suffix; csv for stdin)")
-      .with_choices({"csv", "npy", "npz", "idx", "images"});
+      .with_choices({"csv", "npy", "npz", "hdf5", "idx", "images"});
   command.option("--inputs", "IN.npz", options->inputs_npz, "raw input arrays by name").with_files();
   command.option("--outputs", "OUT.npz", options->outputs_npz, "raw output arrays by name").with_files();
   command.flag("--anomalies", options->anomalies, "write the error of each sample, and whether it is an anomaly, in place of the outputs");

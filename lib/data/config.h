@@ -21,7 +21,7 @@
 // Relative paths start from the folder of the run file. `-` is standard input. .gz files are inflated (all members). ${NAME} expands.
 //
 // Keys of every format, for inputs: shape: [dims of one sample]; rescale: factor (a number or a fraction such as 1/255); offset: added
-// after. `format:` may be left out where the extension of `path` tells it (.csv, .csv.gz, .tsv, .data, .npz). Fields: inputs are called x
+// after. `format:` may be left out where the extension of `path` tells it (.csv, .csv.gz, .tsv, .data, .npz, .h5). Fields: inputs are called x
 // and targets y unless named. Number targets are float32 [columns]; class targets are int32 scalars.
 //
 // path may be a list, a glob pattern or a range ({00..11}) of files for csv, webdataset, jsonl, tfrecord and text.
@@ -43,13 +43,15 @@
 // npy     x: path or {field: path}; y: the same, optional; classes; dtype: float32 (of the inputs)
 // npz     path; x: array name, list or {field: array} (default x); y: the same, optional; classes; dtype. Integer targets of rank 1 are
 //         classes.
+// hdf5    as npz, with the paths of datasets (train/images) for names; links to other files are not followed.
 // Keys of images, wherever they come from: size: [height, width] (default: the first image's; bilinear); color: rgb | gray;
 //         corrupt: error | skip; cache: none | memory (decoded pixels are kept if half of the memory holds them). JPEG and PNG.
 // images  path: folder with one sub-folder per class (classes in byte order, dot files ignored); labels: true; classes: [sub-folders to
 //         take, in this order].
 // webdataset  path: tar files, plain, .gz or .zst; x: suffix of the member that is the input, several as jpg;png, or {field: suffix}
 //         (default: the image or .npy of the first sample); y: the same (default: cls, where there is one); labels: true;
-//         missing: error | drop (incomplete samples); classes. .jpg .jpeg .png are images, .npy arrays, others numbers or classes as text.
+//         missing: error | drop (incomplete samples); classes. .jpg .jpeg .png are images, .npy arrays, others numbers or classes as
+//         text; json:box.width is the value of that key in the member .json.
 // jsonl   path; x: key, path of keys (a.b), list, or {field: keys}; y: the same; classes; missing as csv without nan; text (below).
 // tfrecord  as jsonl, of tf.train.Example; bytes may be JPEG or PNG. A single integer as target is a class.
 // text    path: files of lines, {class: file of lines}, or a folder with one sub-folder of .txt files per class; text: this, or a step of

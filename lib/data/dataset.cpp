@@ -14,17 +14,17 @@
 namespace dl {
 namespace {
 
-std::vector<Field> fields_of(const std::vector<MemoryColumn>& columns) {
+std::vector<Field> fields_of(const std::vector<ArrayColumn>& columns) {
   std::vector<Field> fields;
-  for (const MemoryColumn& column : columns) fields.push_back(column.field);
+  for (const ArrayColumn& column : columns) fields.push_back(column.field);
   return fields;
 }
 
-class MemoryDataset : public Dataset {
+class ArrayDataset : public Dataset {
  public:
-  MemoryDataset(std::vector<MemoryColumn> columns, int64_t samples)
+  ArrayDataset(std::vector<ArrayColumn> columns, int64_t samples)
       : columns_(std::move(columns)), fields_(fields_of(columns_)), samples_(samples) {
-    for (const MemoryColumn& c : columns_) {
+    for (const ArrayColumn& c : columns_) {
       elements_.push_back(c.field.row_elements());
       DL_CHECK(c.rows.size() == samples * elements_.back(), "column '" + c.field.name + "' does not hold one row per sample");
     }
@@ -33,16 +33,17 @@ class MemoryDataset : public Dataset {
   const std::vector<Field>& fields() const override { return fields_; }
   bool read(int64_t index, std::span<std::byte* const> rows, const Draw*) const override {
     DL_CHECK(index >= 0 && index < samples_, "sample number out of range");
+    thread_local std::vector<std::byte> buffer;
     for (size_t f = 0; f < columns_.size(); ++f) {
-      const MemoryColumn& c = columns_[f];
-      const auto* src = static_cast<const std::byte*>(c.rows.raw()) + static_cast<size_t>(index * elements_[f]) * size_of(c.rows.dtype());
-      convert_row(src, c.rows.dtype(), rows[f], fields_[f].dtype, elements_[f], c.scale, c.offset);
+      const ArrayColumn& c = columns_[f];
+      convert_row(c.rows.elements(index * elements_[f], elements_[f], buffer), c.rows.dtype(), rows[f], fields_[f].dtype, elements_[f],
+                  c.scale, c.offset);
     }
     return true;
   }
 
  private:
-  std::vector<MemoryColumn> columns_;
+  std::vector<ArrayColumn> columns_;
   std::vector<Field> fields_;
   std::vector<int64_t> elements_;
   int64_t samples_;
@@ -156,8 +157,8 @@ class CastDataset : public Decorator {
 
 }  // namespace
 
-DatasetPtr make_memory_dataset(std::vector<MemoryColumn> columns, int64_t samples) {
-  return std::make_shared<MemoryDataset>(std::move(columns), samples);
+DatasetPtr make_array_dataset(std::vector<ArrayColumn> columns, int64_t samples) {
+  return std::make_shared<ArrayDataset>(std::move(columns), samples);
 }
 DatasetPtr select(DatasetPtr base, std::vector<int64_t> indices) {
   return std::make_shared<Selection>(std::move(base), std::move(indices));

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/rows.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
@@ -93,14 +94,14 @@ class Decorator : public Dataset {
   DatasetPtr base_;
 };
 
-// Samples held in memory. Each column has one row per sample in its own (compact) type; a row is converted when it is read,
-// as value * scale + offset in float32 (in double for float64 columns or fields).
-struct MemoryColumn {
+// Samples from arrays. Each column has one row per sample in its own (compact) type; a row is converted when it is read, as
+// value * scale + offset in float32 (in double for float64 columns or fields).
+struct ArrayColumn {
   Field field;
-  Tensor rows;  // rows.size() == samples * field.row_elements()
+  Rows rows;  // rows.size() == samples * field.row_elements()
   double scale = 1, offset = 0;
 };
-DatasetPtr make_memory_dataset(std::vector<MemoryColumn> columns, int64_t samples);
+DatasetPtr make_array_dataset(std::vector<ArrayColumn> columns, int64_t samples);
 
 // The samples `indices` of `base`, in that order.
 DatasetPtr select(DatasetPtr base, std::vector<int64_t> indices);

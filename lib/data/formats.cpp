@@ -10,9 +10,9 @@
 namespace dl {
 namespace {
 
-const SourceFormat* const kFormats[] = {&kCsvFormat,    &kIdxFormat,        &kNpyFormat,       &kNpzFormat,
-                                        &kImagesFormat, &kWebDatasetFormat, &kJsonLinesFormat, &kTfRecordFormat,
-                                        &kTextFormat,   &kAudioFormat,      &kSyntheticFormat};
+const SourceFormat* const kFormats[] = {&kCsvFormat,      &kIdxFormat,    &kNpyFormat,        &kNpzFormat,
+                                        &kHdf5Format,     &kImagesFormat, &kWebDatasetFormat, &kJsonLinesFormat,
+                                        &kTfRecordFormat, &kTextFormat,   &kAudioFormat,      &kSyntheticFormat};
 
 // The format whose extension `path` has; the longest extension wins. Null when none fits.
 const SourceFormat* format_of(std::string_view path) {

@@ -35,9 +35,13 @@ DType type_of(int code, const std::string& name) {
   }
 }
 
-}  // namespace
+struct IdxHeader {
+  DType dtype = DType::kUInt8;
+  Dims dims;
+  int64_t bytes = 0;  // of the data
+};
 
-Tensor read_idx(ByteStream& stream) {
+IdxHeader read_idx_header(ByteStream& stream) {
   const std::string& name = stream.name();
   std::byte magic[4];
   if (const size_t n = stream.read(magic); n < 4) throw FileError(fmt::format("{}: {} bytes are too few for an IDX file", name, n));
@@ -47,40 +51,62 @@ Tensor read_idx(ByteStream& stream) {
     throw FileError(fmt::format("{}: not an IDX file: it begins with {:08x}, expected 0000TTNN{}", name, big_endian(magic),
                                 swapped ? " (it looks little-endian; IDX is big-endian)" : ""));
   }
-  const DType dtype = type_of(type, name);
+  IdxHeader header{type_of(type, name), {}, 0};
   if (rank < 1 || rank > 8) throw FileError(fmt::format("{}: {} axes; IDX files of 1 to 8 axes are read", name, rank));
-  Dims dims;
-  int64_t bytes = static_cast<int64_t>(size_of(dtype));
+  header.bytes = static_cast<int64_t>(size_of(header.dtype));
   for (int i = 0; i < rank; ++i) {
     std::byte size[4];
     if (stream.read(size) < 4) throw FileError(fmt::format("{}: ends inside the header; the file is truncated", name));
-    dims.push_back(big_endian(size));
-    if (__builtin_mul_overflow(bytes, dims.back(), &bytes)) bytes = std::numeric_limits<int64_t>::max();
+    header.dims.push_back(big_endian(size));
+    if (__builtin_mul_overflow(header.bytes, header.dims.back(), &header.bytes)) header.bytes = std::numeric_limits<int64_t>::max();
   }
-  const auto wrong = [&](const std::string& have) {
-    return FileError(fmt::format("{}: shape {} of {} needs {} bytes of data, the file holds {}", name,
-                                 to_string(std::span<const int64_t>(dims)), name_of(dtype), bytes, have));
-  };
-  // Memory grows with what is read, so that a hostile shape costs nothing.
+  return header;
+}
+
+FileError wrong_length(const std::string& name, const IdxHeader& header, const std::string& have) {
+  return FileError(fmt::format("{}: shape {} of {} needs {} bytes of data, the file holds {}", name,
+                               to_string(std::span<const int64_t>(header.dims)), name_of(header.dtype), header.bytes, have));
+}
+
+void to_native(std::span<std::byte> bytes, size_t width) {
+  if (width > 1)
+    for (size_t i = 0; i < bytes.size(); i += width) std::reverse(bytes.data() + i, bytes.data() + i + width);
+}
+
+// Memory grows with what is read, so that a hostile shape costs nothing.
+Tensor read_idx_tensor(ByteStream& stream, const IdxHeader& header) {
   std::vector<std::byte> data;
   int64_t have = 0;
-  while (have < bytes) {
-    data.resize(static_cast<size_t>(std::min(bytes, std::max<int64_t>(have * 2, int64_t{1} << 22))));
-    const size_t n = stream.read(std::span(data).subspan(static_cast<size_t>(have)));
-    have += static_cast<int64_t>(n);
-    if (have < static_cast<int64_t>(data.size())) throw wrong(std::to_string(have));
+  while (have < header.bytes) {
+    data.resize(static_cast<size_t>(std::min(header.bytes, std::max<int64_t>(have * 2, int64_t{1} << 22))));
+    have += static_cast<int64_t>(stream.read(std::span(data).subspan(static_cast<size_t>(have))));
+    if (have < static_cast<int64_t>(data.size())) throw wrong_length(stream.name(), header, std::to_string(have));
   }
-  std::byte extra;
-  if (stream.read({&extra, 1}) != 0) throw wrong("more");
-  Tensor tensor(dtype, dims);
-  if (bytes > 0) std::memcpy(tensor.raw(), data.data(), data.size());
-  if (const size_t width = size_of(dtype); width > 1)
-    for (auto* p = static_cast<std::byte*>(tensor.raw()); p != static_cast<std::byte*>(tensor.raw()) + bytes; p += width)
-      std::reverse(p, p + width);
+  to_native(data, size_of(header.dtype));
+  Tensor tensor(header.dtype, header.dims);
+  if (have > 0) std::memcpy(tensor.raw(), data.data(), data.size());
   return tensor;
 }
 
-Tensor read_idx(const std::string& path) { return read_idx(*open_bytes(path)); }
+}  // namespace
+
+Rows read_idx_rows(ByteStream& stream, int64_t memory_bytes) {
+  const IdxHeader header = read_idx_header(stream);
+  int64_t have = 0;
+  const auto give = [&](std::span<std::byte> into) {
+    const size_t got = stream.read(into);
+    have += static_cast<int64_t>(got);
+    if (got < into.size()) throw wrong_length(stream.name(), header, std::to_string(have));
+    to_native(into, size_of(header.dtype));
+  };
+  const bool in_memory = header.bytes <= memory_bytes || header.bytes == std::numeric_limits<int64_t>::max();  // no file has as many
+  Rows rows = in_memory ? Rows(read_idx_tensor(stream, header)) : Rows::read(header.dtype, header.dims, give, memory_bytes);
+  std::byte extra;
+  if (stream.read({&extra, 1}) != 0) throw wrong_length(stream.name(), header, "more");
+  return rows;
+}
+
+Tensor read_idx(ByteStream& stream) { return read_idx_rows(stream, std::numeric_limits<int64_t>::max()).tensor(); }
 
 namespace {
 
@@ -96,23 +122,23 @@ class IdxSource : public Source {
   explicit IdxSource(IdxSpec idx) : idx_(std::move(idx)) {}
 
   OpenedSource open(const OpenOptions& options) const override {
-    Tensor images = read_idx(idx_.images);
+    Rows images = read_idx_rows(*open_bytes(idx_.images));
     const std::string place = printable(idx_.images);
     const int64_t samples = images.dims()[0];
     if (samples == 0) throw FileError(place + ": holds no samples");
     Field field{"x", DType::kFloat32, Dims(images.dims().begin() + 1, images.dims().end()), false, {}};
     apply_shape(field, idx_.shape, place);
-    std::vector<MemoryColumn> columns;
+    std::vector<ArrayColumn> columns;
     columns.push_back({field, std::move(images), idx_.rescale, idx_.offset});
     if (!idx_.labels.empty() && !options.inputs_only) {
-      const Tensor labels = read_idx(idx_.labels);
+      const Tensor labels = read_idx(*open_bytes(idx_.labels));
       const std::string label_place = printable(idx_.labels);
       if (labels.rank() != 1) throw FileError(fmt::format("{}: labels have {} axes, expected 1", label_place, labels.rank()));
       if (labels.size() != samples)
         throw FileError(fmt::format("{}: {} labels, but {} holds {} images", label_place, labels.size(), place, samples));
       columns.push_back(make_class_column("y", labels, idx_.classes, options.training, label_place));
     }
-    return {make_memory_dataset(std::move(columns), samples), {}, {}, false};
+    return {make_array_dataset(std::move(columns), samples), {}, {}, false};
   }
 
  private:

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "data/file.h"
-#include "tensor/tensor.h"
+#include "data/rows.h"
 
 namespace dl {
 
 Tensor read_idx(ByteStream& stream);
-Tensor read_idx(const std::string& path);
+Rows read_idx_rows(ByteStream& stream, int64_t memory_bytes = Rows::kMemoryBytes);
 
 }  // namespace dl

@@ -187,21 +187,27 @@ Header read_header(ByteStream& stream) {
   return HeaderParser(text, name).parse();
 }
 
-// Memory grows with what is read, so that a hostile shape costs nothing.
-Tensor read_data(ByteStream& stream, const Header& header, std::optional<int64_t> available) {
-  const int64_t width = static_cast<int64_t>(size_of(header.dtype));
-  int64_t count = 0, bytes = 0;
+int64_t count_bytes(const ByteStream& stream, const Header& header) {
+  int64_t bytes = 0;
   try {
-    count = element_count(header.dims);
+    if (__builtin_mul_overflow(element_count(header.dims), static_cast<int64_t>(size_of(header.dtype)), &bytes))
+      bytes = std::numeric_limits<int64_t>::max();
   } catch (Error& e) {
     e.add_context(stream.name());
     throw;
   }
-  if (__builtin_mul_overflow(count, width, &bytes)) bytes = std::numeric_limits<int64_t>::max();
-  const auto truncated = [&](int64_t have) {
-    return FileError(fmt::format("{}: shape {} of {} needs {} bytes, the file holds {}", stream.name(),
-                                 to_string(std::span<const int64_t>(header.dims)), name_of(header.dtype), bytes, have));
-  };
+  return bytes;
+}
+
+FileError truncated_data(const ByteStream& stream, const Header& header, int64_t have) {
+  return FileError(fmt::format("{}: shape {} of {} needs {} bytes, the file holds {}", stream.name(),
+                               to_string(std::span<const int64_t>(header.dims)), name_of(header.dtype), count_bytes(stream, header), have));
+}
+
+// Memory grows with what is read, so that a hostile shape costs nothing.
+Tensor read_data(ByteStream& stream, const Header& header, std::optional<int64_t> available) {
+  const int64_t bytes = count_bytes(stream, header);
+  const auto truncated = [&](int64_t have) { return truncated_data(stream, header, have); };
   if (available && *available < bytes) throw truncated(*available);
   constexpr int64_t kTrusted = int64_t{64} << 20;
   if (!available && bytes > kTrusted) {
@@ -223,15 +229,16 @@ Tensor read_data(ByteStream& stream, const Header& header, std::optional<int64_t
   return tensor;
 }
 
-}  // namespace
-
-Tensor read_npy(ByteStream& stream, std::optional<int64_t> available) {
-  const Header header = read_header(stream);
-  Tensor tensor = read_data(stream, header, available ? std::optional(*available) : std::nullopt);
+void check_end(ByteStream& stream, const Header& header) {
   std::byte extra;
   if (stream.read({&extra, 1}) != 0)
-    throw FileError(fmt::format("{}: bytes after the {} of data that shape {} needs; the file is damaged", stream.name(), tensor.bytes(),
-                                to_string(std::span<const int64_t>(header.dims))));
+    throw FileError(fmt::format("{}: bytes after the {} of data that shape {} needs; the file is damaged", stream.name(),
+                                count_bytes(stream, header), to_string(std::span<const int64_t>(header.dims))));
+}
+
+Tensor read_tensor(ByteStream& stream, const Header& header, std::optional<int64_t> available) {
+  Tensor tensor = read_data(stream, header, available);
+  check_end(stream, header);
   if (header.swap) swap_bytes(static_cast<std::byte*>(tensor.raw()), tensor.size(), size_of(tensor.dtype()));
   if (header.dtype == DType::kBool)  // any other byte in a bool is undefined behaviour
     for (auto* b = static_cast<unsigned char*>(tensor.raw()); b != static_cast<unsigned char*>(tensor.raw()) + tensor.size(); ++b)
@@ -239,10 +246,36 @@ Tensor read_npy(ByteStream& stream, std::optional<int64_t> available) {
   return header.fortran && tensor.rank() > 1 ? from_fortran(tensor) : tensor;
 }
 
-Tensor read_npy(const std::string& path) { return read_npy(*open_bytes(path), {}); }
+}  // namespace
+
+Rows read_npy_rows(ByteStream& stream, int64_t memory_bytes) {
+  const Header header = read_header(stream);
+  const int64_t bytes = count_bytes(stream, header);
+  const bool too_many = bytes == std::numeric_limits<int64_t>::max();  // for any file: read_tensor() finds it too short
+  if (header.fortran || too_many || bytes <= memory_bytes) return read_tensor(stream, header, {});
+  const size_t width = size_of(header.dtype);
+  int64_t have = 0;
+  const auto give = [&](std::span<std::byte> into) {
+    const size_t got = stream.read(into);
+    have += static_cast<int64_t>(got);
+    if (got < into.size()) throw truncated_data(stream, header, have);
+    if (header.swap) swap_bytes(into.data(), static_cast<int64_t>(into.size() / width), width);
+  };
+  Rows rows = Rows::read(header.dtype, header.dims, give, memory_bytes);
+  check_end(stream, header);
+  return rows;
+}
+
+Rows read_npy_rows(const std::string& path) { return read_npy_rows(*open_bytes(path)); }
+
+Tensor read_npy(const std::string& path) {
+  const std::unique_ptr<ByteStream> stream = open_bytes(path);
+  return read_tensor(*stream, read_header(*stream), {});
+}
 
 Tensor read_npy(std::span<const std::byte> bytes, const std::string& name) {
-  return read_npy(*open_memory(bytes, name, Inflate::kNo), static_cast<int64_t>(bytes.size()));
+  const std::unique_ptr<ByteStream> stream = open_memory(bytes, name, Inflate::kNo);
+  return read_tensor(*stream, read_header(*stream), static_cast<int64_t>(bytes.size()));
 }
 
 std::string npy_header(DType dtype, std::span<const int64_t> dims) {

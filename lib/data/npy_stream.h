@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "data/file.h"
-#include "tensor/tensor.h"
+#include "data/rows.h"
 
 namespace dl {
 
-// `available`: an upper bound of the bytes in the stream where one is known and can be trusted.
-Tensor read_npy(ByteStream& stream, std::optional<int64_t> available);
+Rows read_npy_rows(ByteStream& stream, int64_t memory_bytes = Rows::kMemoryBytes);
 
 }  // namespace dl

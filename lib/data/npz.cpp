@@ -6,6 +6,8 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -47,10 +49,12 @@ class MemberStream : public ByteStream {
   std::unique_ptr<zip_file_t, CloseMember> file_;
 };
 
-NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector<std::string>& only) {
+using NamedRows = std::vector<std::pair<std::string, Rows>>;
+
+NamedRows read_members(zip_t* zip, const std::string& name, const std::vector<std::string>& only, int64_t memory_bytes) {
   const zip_int64_t members = zip_get_num_entries(zip, 0);
   if (members > kMaxMembers) throw FileError(fmt::format("{}: {} members; at most {} are read", name, members, kMaxMembers));
-  NamedTensors tensors;
+  NamedRows found;
   std::set<std::string> seen;
   for (zip_int64_t i = 0; i < members; ++i) {
     zip_stat_t info;
@@ -64,12 +68,20 @@ NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector
     const std::string place = fmt::format("{}: member '{}'", name, printable(key));
     if ((info.valid & ZIP_STAT_ENCRYPTION_METHOD) && info.encryption_method != ZIP_EM_NONE) throw FileError(place + " is encrypted");
     MemberStream stream(zip, static_cast<zip_uint64_t>(i), place);
-    tensors.emplace_back(key, read_npy(stream, {}));
+    found.emplace_back(key, read_npy_rows(stream, memory_bytes));
   }
   for (const std::string& wanted : only)
     if (!seen.contains(wanted))
       throw FileError(fmt::format("{}: no array '{}'; the file holds {}", name, printable(wanted),
                                   seen.empty() ? "none" : printable(fmt::format("{}", fmt::join(seen, ", ")))));
+  return found;
+}
+
+constexpr int64_t kAllInMemory = std::numeric_limits<int64_t>::max();
+
+NamedTensors to_tensors(NamedRows members) {
+  NamedTensors tensors;
+  for (auto& [key, rows] : members) tensors.emplace_back(std::move(key), rows.tensor());
   return tensors;
 }
 
@@ -84,10 +96,24 @@ NamedTensors read_members(zip_t* zip, const std::string& name, const std::vector
   throw FileError(fmt::format("{}: not an .npz (zip) file: {}", name, text));
 }
 
-}  // namespace
+NamedRows read_bytes(std::span<const std::byte> bytes, const std::string& name, const std::vector<std::string>& only,
+                     int64_t memory_bytes) {
+  if (bytes.empty()) throw_empty(name);
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
+  const Zip zip(source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : nullptr);
+  if (!zip) {
+    const int code = zip_error_code_zip(&error);
+    zip_error_fini(&error);
+    if (source) zip_source_free(source);
+    throw_not_zip(name, code);
+  }
+  return read_members(zip.get(), name, only, memory_bytes);
+}
 
-NamedTensors read_npz(const std::string& path, const std::vector<std::string>& only) {
-  if (path == "-") return read_npz(read_file(path, int64_t{1} << 40), "standard input", only);
+NamedRows read_path(const std::string& path, const std::vector<std::string>& only, int64_t memory_bytes) {
+  if (path == "-") return read_bytes(read_file(path, int64_t{1} << 40), "standard input", only, memory_bytes);
   const int fd = open_regular(path);
   struct stat status {};
   if (fstat(fd, &status) == 0 && status.st_size == 0) {
@@ -100,22 +126,22 @@ NamedTensors read_npz(const std::string& path, const std::vector<std::string>& o
     ::close(fd);
     throw_not_zip(printable(path), code);
   }
-  return read_members(zip.get(), printable(path), only);
+  return read_members(zip.get(), printable(path), only, memory_bytes);
+}
+
+}  // namespace
+
+NamedTensors read_npz(const std::string& path, const std::vector<std::string>& only) {
+  return to_tensors(read_path(path, only, kAllInMemory));
 }
 
 NamedTensors read_npz(std::span<const std::byte> bytes, const std::string& name, const std::vector<std::string>& only) {
-  if (bytes.empty()) throw_empty(name);
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
-  const Zip zip(source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : nullptr);
-  if (!zip) {
-    const int code = zip_error_code_zip(&error);
-    zip_error_fini(&error);
-    if (source) zip_source_free(source);
-    throw_not_zip(name, code);
-  }
-  return read_members(zip.get(), name, only);
+  return to_tensors(read_bytes(bytes, name, only, kAllInMemory));
+}
+
+std::map<std::string, Rows> read_npz_rows(const std::string& path, const std::vector<std::string>& only) {
+  NamedRows members = read_path(path, only, Rows::kMemoryBytes);
+  return {std::make_move_iterator(members.begin()), std::make_move_iterator(members.end())};
 }
 
 void write_npz(const std::string& path, const NamedTensors& tensors) {

@@ -92,7 +92,7 @@ const Field* find_field(const std::vector<Field>& fields, std::string_view name)
   return nullptr;
 }
 
-MemoryColumn make_class_column(const std::string& name, const Tensor& values, const ClassSpec& classes, const std::vector<Field>* training,
+ArrayColumn make_class_column(const std::string& name, const Tensor& values, const ClassSpec& classes, const std::vector<Field>* training,
                                const std::string& place) {
   constexpr int64_t kMaxNamed = 100'000;
   const Field* trained = training ? find_field(*training, name) : nullptr;
@@ -108,7 +108,7 @@ MemoryColumn make_class_column(const std::string& name, const Tensor& values, co
     numbers.data<int32_t>()[i] = static_cast<int32_t>(value);
     largest = std::max(largest, static_cast<int64_t>(value));
   }
-  MemoryColumn column{{name, DType::kInt32, {}, true, {}}, std::move(numbers), 1, 0};
+  ArrayColumn column{{name, DType::kInt32, {}, true, {}}, std::move(numbers), 1, 0};
   if (trained)
     column.field.classes = trained->classes;
   else if (!classes.names.empty())

@@ -47,7 +47,7 @@ struct SourceFormat {
   std::shared_ptr<const Source> (*parse)(spec::Reader& reader, const std::string& base_dir);
 };
 
-extern const SourceFormat kCsvFormat, kIdxFormat, kNpyFormat, kNpzFormat, kImagesFormat, kWebDatasetFormat, kJsonLinesFormat,
+extern const SourceFormat kCsvFormat, kIdxFormat, kNpyFormat, kNpzFormat, kHdf5Format, kImagesFormat, kWebDatasetFormat, kJsonLinesFormat,
     kTfRecordFormat, kTextFormat, kAudioFormat, kSyntheticFormat;
 
 // Helpers shared by the formats.
@@ -73,8 +73,8 @@ std::vector<std::string> number_names(int64_t count);
 
 // An integer target column as int32 class numbers with names. Checks each value against the class count (from `classes`,
 // from the training part, or the largest value + 1) and names the first bad one.
-MemoryColumn make_class_column(const std::string& name, const Tensor& values, const ClassSpec& classes, const std::vector<Field>* training,
-                               const std::string& place);
+ArrayColumn make_class_column(const std::string& name, const Tensor& values, const ClassSpec& classes, const std::vector<Field>* training,
+                              const std::string& place);
 
 const Field* find_field(const std::vector<Field>& fields, std::string_view name);
 

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/atomic_file.h"
@@ -36,6 +37,8 @@ struct FieldSpec {
   std::string name;
   bool target = false;
   std::vector<std::string> suffixes;  // any of them
+  std::string key = "";               // of the value in a JSON object, a path such as box.width; "" for other members
+  bool takes(std::string_view suffix) const { return std::find(suffixes.begin(), suffixes.end(), suffix) != suffixes.end(); }
 };
 
 struct WebSpec {
@@ -71,10 +74,43 @@ std::optional<std::pair<std::string, std::string>> split_name(const std::string&
   return std::pair{name.substr(0, dot), suffix};
 }
 
+bool is_json(std::string_view suffix) { return suffix == "json" || suffix.ends_with(".json"); }
+
 std::string_view trim(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Numbers of an array, however nested, one after the other. False: there is something else in it.
+bool append_numbers(const nlohmann::json& value, std::string& text, int depth = 0) {
+  constexpr int kMaxDepth = 32;
+  if (value.is_array())
+    return depth < kMaxDepth &&
+           std::all_of(value.begin(), value.end(), [&](const nlohmann::json& item) { return append_numbers(item, text, depth + 1); });
+  if (!value.is_number() && !value.is_boolean()) return false;
+  if (!text.empty()) text += ' ';
+  text += value.is_boolean() ? (value.get<bool>() ? "1" : "0") : value.dump();
+  return true;
+}
+
+// The value of `key` in a JSON object, as the text that a member of its own would hold. FileError without a place.
+std::string json_text(std::string_view member, std::string_view key) {
+  const nlohmann::json root = nlohmann::json::parse(member, nullptr, false);
+  if (root.is_discarded()) throw FileError("is no JSON");
+  const nlohmann::json* value = &root;
+  for (size_t begin = 0; begin <= key.size();) {
+    const size_t end = std::min(key.find('.', begin), key.size());
+    const std::string name(key.substr(begin, end - begin));
+    if (!value->is_object() || !value->contains(name)) throw FileError(fmt::format("has no key '{}'", key.substr(0, end)));
+    value = &(*value)[name];
+    begin = end + 1;
+  }
+  if (value->is_string()) return value->get<std::string>();
+  std::string text;
+  if (!append_numbers(*value, text))
+    throw FileError(fmt::format("key '{}': is {}, expected a number, a text or an array of numbers", key, value->type_name()));
   return text;
 }
 
@@ -259,16 +295,9 @@ class Scanner {
     const auto parts = split_name(name);
     if (!parts) return TarUse::kSkip;
     if (!prepared_) return kind_of(parts->second) == Kind::kText ? TarUse::kRead : TarUse::kPlace;
-    const std::optional<size_t> field = field_of(parts->second);
-    if (!field) return TarUse::kSkip;
-    return data_->kinds[*field] == Kind::kText ? TarUse::kRead : TarUse::kPlace;
-  }
-
-  std::optional<size_t> field_of(const std::string& suffix) const {
-    for (size_t f = 0; f < data_->specs.size(); ++f)
-      for (const std::string& s : data_->specs[f].suffixes)
-        if (s == suffix) return f;
-    return {};
+    for (size_t f = 0; f < data_->specs.size(); ++f)  // fields of one member are of one kind
+      if (data_->specs[f].takes(parts->second)) return data_->kinds[f] == Kind::kText ? TarUse::kRead : TarUse::kPlace;
+    return TarUse::kSkip;
   }
 
   void add(TarMember&& member) {
@@ -321,9 +350,10 @@ class Scanner {
     }
     std::vector<TarMember*> found(data_->specs.size(), nullptr);
     for (auto& [suffix, member] : members_)
-      if (const auto f = field_of(suffix)) {
-        if (found[*f]) fail(fmt::format("has two members for field '{}'", data_->specs[*f].name));
-        found[*f] = &member;
+      for (size_t f = 0; f < found.size(); ++f) {
+        if (!data_->specs[f].takes(suffix)) continue;
+        if (found[f]) fail(fmt::format("has two members for field '{}'", data_->specs[f].name));
+        found[f] = &member;
       }
     const auto missing = std::find(found.begin(), found.end(), nullptr);
     if (missing != found.end() && !spec_.drop_incomplete)
@@ -343,11 +373,21 @@ class Scanner {
       if (data_->kinds[f] != Kind::kText)
         data_->blobs[f].push_back({member.offset, member.size, member.spilled ? -1 : static_cast<int32_t>(shard_)});
       else
-        add_text(f, trim({reinterpret_cast<const char*>(member.bytes.data()), member.bytes.size()}));
+        add_text(f, text_of(f, {reinterpret_cast<const char*>(member.bytes.data()), member.bytes.size()}));
     }
     data_->names.append(std::as_bytes(std::span(key_)));
     data_->name_ends.push_back(data_->names.size());
     ++data_->samples;
+  }
+
+  std::string text_of(size_t f, std::string_view member) const {
+    const FieldSpec& spec = data_->specs[f];
+    if (spec.key.empty()) return std::string(trim(member));
+    try {
+      return json_text(member, spec.key);
+    } catch (const FileError& e) {
+      fail(fmt::format("member .{}: {}", fmt::join(spec.suffixes, "|"), printable(e.what())));
+    }
   }
 
   void add_text(size_t f, std::string_view text) {
@@ -360,7 +400,8 @@ class Scanner {
       if (trained ? !trained->classes.empty() : spec_.classes.given || !number || spec.suffixes[0] == "cls")
         column.classes.emplace(spec_.classes, trained);
     }
-    const std::string member = fmt::format("member .{}", fmt::join(spec.suffixes, "|"));
+    const std::string member =
+        fmt::format("member .{}{}", fmt::join(spec.suffixes, "|"), spec.key.empty() ? "" : fmt::format(": key '{}'", printable(spec.key)));
     if (column.classes) {
       if (text.empty()) fail(member + " is empty; expected a class");
       const auto label = column.classes->number(text);
@@ -466,17 +507,36 @@ std::vector<std::string> suffixes(const spec::Node& node, const std::string& pat
   return all;
 }
 
+// "json:box.width" is the value of that key in the member .json.
+FieldSpec read_field(const std::string& name, bool target, const spec::Node& node, const std::string& path, spec::Problems& problems) {
+  FieldSpec field{name, target, {}};
+  const size_t colon = node.is_string() ? node.as_string().find(':') : std::string::npos;
+  if (colon == std::string::npos) {
+    field.suffixes = suffixes(node, path, problems);
+    if (std::any_of(field.suffixes.begin(), field.suffixes.end(), is_json))
+      problems.add(node.place(), path, "say which key of the JSON object it is, such as json:label");
+    return field;
+  }
+  spec::Node suffix = spec::Node::string(node.as_string().substr(0, colon));
+  suffix.set_place(node.place());
+  field.suffixes = suffixes(suffix, path, problems);
+  field.key = node.as_string().substr(colon + 1);
+  if (field.key.empty() || !std::all_of(field.suffixes.begin(), field.suffixes.end(), is_json))
+    problems.add(node.place(), path, "a key is for members that are JSON, such as json:label");
+  return field;
+}
+
 void read_fields(spec::Reader& reader, std::string_view key, bool target, WebSpec& web) {
   const spec::Node* node = reader.get(key);
   if (!node) return;
   (target ? web.find_y : web.find_x) = false;
   const std::string path = reader.path_of(key);
   if (!node->is_map()) {
-    web.fields.push_back({std::string(key), target, suffixes(*node, path, reader.problems())});
+    web.fields.push_back(read_field(std::string(key), target, *node, path, reader.problems()));
     return;
   }
   for (const auto& [name, child] : node->entries())
-    web.fields.push_back({name, target, suffixes(child, path + "." + name, reader.problems())});
+    web.fields.push_back(read_field(name, target, child, path + "." + name, reader.problems()));
 }
 
 std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& base_dir) {
@@ -497,7 +557,7 @@ std::shared_ptr<const Source> parse(spec::Reader& reader, const std::string& bas
     for (size_t j = 0; j < i; ++j) {
       if (web.fields[i].name == web.fields[j].name) reader.report("y", fmt::format("two fields are named '{}'", web.fields[i].name));
       for (const std::string& suffix : web.fields[i].suffixes)
-        if (std::find(web.fields[j].suffixes.begin(), web.fields[j].suffixes.end(), suffix) != web.fields[j].suffixes.end())
+        if (web.fields[j].takes(suffix) && (web.fields[i].key.empty() || web.fields[j].key.empty()))
           reader.report("y", fmt::format("'{}' is a member of two fields, '{}' and '{}'", suffix, web.fields[j].name, web.fields[i].name));
     }
   return std::make_shared<WebSource>(std::move(web));

@@ -166,8 +166,8 @@ class Child {
   static herr_t add_link(hid_t, const char* name, const H5L_info_t* info, void* data) {
     Links& links = *static_cast<Links*>(data);
     if (info->type != H5L_TYPE_HARD) {
-      links.refused = fmt::format("{}: is a {} link, which may lead to other files; such files are not read", name,
-                                  info->type == H5L_TYPE_SOFT ? "soft" : "external");
+      links.refused = fmt::format("{}: is {} link, which may lead to other files; such files are not read", name,
+                                  info->type == H5L_TYPE_SOFT ? "a soft" : "an external");
       return 1;
     }
     links.names.emplace_back(name);

@@ -215,7 +215,7 @@ std::optional<std::vector<std::string>> Hdf5File::texts(const std::string& objec
   return part > 0 ? std::optional(std::move(joined)) : std::nullopt;
 }
 
-Tensor Hdf5File::read(const std::string& path, std::optional<DType> dtype) {
+const Hdf5Dataset& Hdf5File::begin(const std::string& path) {
   const Hdf5Dataset* row = dataset(path);
   at_ = path;
   if (!row) fail("is missing");
@@ -231,8 +231,13 @@ Tensor Hdf5File::read(const std::string& path, std::optional<DType> dtype) {
     fail(message);
   }
   if (type != 'B' || length != 0) fail("is damaged or hostile: the answers of the HDF5 library make no sense");
-  Tensor tensor = from_pieces(row->dtype, row->dims, dtype.value_or(row->dtype),
-                              [this](uint64_t, void* bytes, size_t count) { receive(bytes, count); });
+  return *row;
+}
+
+Tensor Hdf5File::read(const std::string& path, std::optional<DType> dtype) {
+  const Hdf5Dataset& row = begin(path);
+  Tensor tensor =
+      from_pieces(row.dtype, row.dims, dtype.value_or(row.dtype), [this](uint64_t, void* bytes, size_t count) { receive(bytes, count); });
   at_.clear();
   return tensor;
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,9 @@ class Hdf5File {
 
   // Its elements converted to `dtype`, if that is another type than the file's. FileError for a dataset with a problem.
   Tensor read(const std::string& path, std::optional<DType> dtype = std::nullopt);
+  // The same in stretches, little-endian and row-major: begin(), then next() until all elements have been had.
+  const Hdf5Dataset& begin(const std::string& path);
+  void next(std::span<std::byte> into) { receive(into.data(), into.size()); }
 
  private:
   struct Attribute {

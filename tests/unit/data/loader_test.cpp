@@ -26,7 +26,7 @@ DatasetPtr numbered(int64_t n) {
     x.push_back(static_cast<float>(i) + 0.5f);
     y.push_back(static_cast<int32_t>(i));
   }
-  return make_memory_dataset({{{"x", DType::kFloat32, {2}, false, {}}, Tensor::from<float>({n, 2}, x), 1, 0},
+  return make_array_dataset({{{"x", DType::kFloat32, {2}, false, {}}, Tensor::from<float>({n, 2}, x), 1, 0},
                               {{"y", DType::kInt32, {}, true, {}}, Tensor::from<int32_t>({n}, y), 1, 0}},
                              n);
 }

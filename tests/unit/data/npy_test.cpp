@@ -118,22 +118,3 @@ TEST_CASE("npz: members by name, stored and deflated") {
   write_npz(folder / "o.npz", out);
   CHECK(read_text(folder / "o.npz") == first);
 }
-
-TEST_CASE("npz source: fields, class targets, mismatches") {
-  const OpenedSource opened = open_source("{format: npz, path: " + kFiles + "deflated.npz, y: y, shape: [12]}", "");
-  CHECK(opened.dataset->fields()[0].dims == Dims{12});
-  CHECK(opened.dataset->fields()[1].dtype == DType::kInt32);
-  CHECK(opened.dataset->fields()[1].classes == std::vector<std::string>{"0", "1"});
-  CHECK(numbers(gather_all(*opened.dataset)[1]) == std::vector<double>{1, 0});
-  CHECK(error_of([] { open_source("{path: " + kFiles + "deflated.npz, y: scale}", ""); }).find("'scale' is a single number") !=
-        std::string::npos);
-  CHECK(error_of([] { open_source("{path: " + kFiles + "deflated.npz, y: y, classes: [only, one, two], shape: [5]}", ""); }).find("2: ") ==
-        0);
-  CHECK(error_of([] {
-          open_source("{format: npy, x: " + kFiles + "plain.npy, y: " + kFiles + "half.npy}", "");
-        }).find("half.npy' holds 3 samples") != std::string::npos);
-  const OpenedSource npy_source = open_source("{format: npy, x: {left: plain.npy}, y: {out: fortran.npy}, dtype: float64}", kFiles);
-  CHECK(npy_source.dataset->fields()[0].name == "left");
-  CHECK(npy_source.dataset->fields()[0].dtype == DType::kFloat64);
-  CHECK(npy_source.dataset->fields()[1].dims == Dims{3, 4});
-}

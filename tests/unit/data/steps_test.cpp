@@ -21,7 +21,7 @@ DatasetPtr images(int64_t n, int64_t height, int64_t width, int64_t channels) {
   Tensor x(DType::kFloat32, {n, height, width, channels});
   for (int64_t i = 0; i < x.size(); ++i)
     x.set(i, static_cast<double>(1000 * (i / (height * width * channels)) + i % (height * width * channels) + 1));
-  return make_memory_dataset({{{"x", DType::kFloat32, {height, width, channels}, false, {}}, x, 1, 0}}, n);
+  return make_array_dataset({{{"x", DType::kFloat32, {height, width, channels}, false, {}}, x, 1, 0}}, n);
 }
 
 DatasetPtr with(DatasetPtr base, const std::string& yaml) { return apply_steps(std::move(base), spec::parse_yaml(yaml, "run.yaml")); }

@@ -127,6 +127,38 @@ TEST_CASE("webdataset: fields by suffix: arrays, texts, classes by name") {
             "t.tar: sample 'q': member .kind.txt: 'ape' is not a known class"));
 }
 
+TEST_CASE("webdataset: values of a JSON object") {
+  const TestFolder folder;
+  const auto write = [&](const std::string& first, const std::string& second) {
+    folder.write("a.tar", tar_of({{"0.json", first},
+                                  {"0.npy", npy_bytes(Tensor(DType::kFloat32, {2}))},
+                                  {"1.npy", npy_bytes(Tensor(DType::kFloat32, {2}))},
+                                  {"1.json", second}}));
+  };
+  write(R"({"label": "dog", "box": {"corners": [[1, 2.5], [-3e2, true]]}, "age": 3})",
+        R"({"age": 4, "label": "cat", "box": {"corners": [5, 6, 7, 8]}})");
+  const OpenedSource opened =
+      open_source("{path: a.tar, x: {image: npy, box: json:box.corners}, y: {label: json:label, age: json:age}}", folder.path);
+  const std::vector<Field>& fields = opened.dataset->fields();
+  CHECK(fields[1].dims == Dims{4});
+  CHECK(fields[2].classes == std::vector<std::string>{"cat", "dog"});
+  CHECK(fields[3].classes.empty());
+  const std::vector<Tensor> all = gather_all(*opened.dataset);
+  CHECK(numbers(all[1]) == std::vector<double>{1, 2.5, -300, 1, 5, 6, 7, 8});
+  CHECK(numbers(all[2]) == std::vector<double>{1, 0});
+  CHECK(numbers(all[3]) == std::vector<double>{3, 4});
+  const auto error = [&](const std::string& second, const std::string& y) {
+    write(R"({"label": "dog"})", second);
+    return error_of([&] { open_source("{path: a.tar, x: npy, y: '" + y + "'}", folder.path); });
+  };
+  CHECK(has(error("{}", "json:label"), "a.tar: sample '1': member .json: has no key 'label'"));
+  CHECK(has(error("{", "json:label"), "member .json: is no JSON"));
+  CHECK(has(error(R"({"label": null})", "json:label"), "key 'label': is null, expected a number, a text or an array of numbers"));
+  CHECK(has(error(R"({"label": )" + repeat("[", 1000) + repeat("]", 1000) + "}", "json:label"), "key 'label': is array"));
+  CHECK(has(error("{}", "json"), "say which key of the JSON object it is, such as json:label"));
+  CHECK(has(error("{}", "cls:label"), "a key is for members that are JSON"));
+}
+
 TEST_CASE("webdataset: long names, folders, links, dot files and odd paths") {
   const TestFolder folder;
   const std::string deep = std::string(150, 'd') + "/" + std::string(120, 'n');

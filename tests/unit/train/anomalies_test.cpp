@@ -90,7 +90,7 @@ TEST_CASE("anomalies: nothing known, no times, another series") {
   const AnomalyReport restarted = find_anomalies(two, {0, 0, 2, 2, 0, 0}, 1);
   CHECK(restarted.alarms.size() == 2);  // the second file begins anew
   CHECK(restarted.logs().size() == 3);
-  const DatasetPtr plain = make_memory_dataset({{Field{"x", DType::kFloat32, {1}, false, {}}, Tensor(DType::kFloat32, {4, 1})}}, 4);
+  const DatasetPtr plain = make_array_dataset({{Field{"x", DType::kFloat32, {1}, false, {}}, Tensor(DType::kFloat32, {4, 1})}}, 4);
   const AnomalyReport numbered = find_anomalies(*plain, {2, 2, 0, 2}, 1);
   CHECK(numbered.alarms.size() == 2);
   CHECK(!numbered.alarms[0].times);

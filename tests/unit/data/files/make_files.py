@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-# Makes the files beside it with NumPy and Pillow, so that the readers are judged by what those write.
-# X.expected.npy holds what Pillow decodes from X. Needs: numpy, pillow.
+# Makes the files beside it with NumPy, Pillow and h5py, so that the readers are judged by what those write.
+# X.expected.npy holds what Pillow decodes from X. Needs: numpy, pillow, h5py.
 import io
 import os
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -28,6 +29,17 @@ np.save("complex.npy", np.array([1 + 2j]))
 np.save("struct.npy", np.zeros(2, dtype=[("a", "<f4"), ("b", "<i4")]))
 np.savez("stored.npz", x=a, y=np.array([1, 0], dtype=np.int64))
 np.savez_compressed("deflated.npz", x=a, y=np.array([1, 0], dtype=np.int64), scale=np.float32(3))
+
+with h5py.File("arrays.h5", "w") as f:
+    f["plain"] = a
+    f.create_dataset("packed/big", data=a.astype(">f8"), chunks=(1, 2, 4), compression="gzip", shuffle=True, fletcher32=True)
+    f.create_dataset("grows", data=a.astype("<f2"), maxshape=(None, 3, 4), chunks=(1, 3, 4))
+    f["y"] = np.array([1, 0], dtype=">i8")
+    f["flags"] = np.array([True, False])
+    f["words"] = ["a", "bc"]
+    f["one"] = 2.5
+with h5py.File("linked.h5", "w") as f:
+    f["x"] = h5py.ExternalLink("arrays.h5", "plain")
 
 yy, xx = np.mgrid[0:13, 0:17]
 rgb = np.stack([yy * 19, xx * 15, (yy + xx) * 8], -1).astype(np.uint8)
