@@ -15,14 +15,14 @@ inline constexpr int64_t kMaxImagePixels = 100'000'000;
 inline constexpr int64_t kMaxImageBytes = int64_t{256} << 20;  // of the file
 
 struct Image {
-  int64_t height = 0, width = 0, channels = 0;  // 1 (gray) or 3 (RGB)
+  int64_t height = 0, width = 0, channels = 0;  // 1 (gray) or 3 (RGB); decoded images have no others
   std::vector<uint8_t> pixels;                  // [height][width][channels]
 };
 
 // The format is told by the content, never by the name. `name` begins messages.
 Image decode_image(std::span<const std::byte> bytes, const std::string& name, int64_t channels);
 
-// The bytes of a PNG file.
+// The bytes of a PNG file; 4 channels are RGBA.
 std::string encode_png(const Image& image);
 
 // [height][width][channels] floats of 0..255: bilinear, half-pixel centers, no antialiasing (tf.image.resize).

@@ -53,8 +53,9 @@ class Callback {
   virtual std::optional<int> keep() const { return std::nullopt; }
   // ModelCheckpoint: the log that decides which weights are the best; "" for the others.
   virtual std::string chooses_best_by() const { return ""; }
-  // TensorBoard: a histogram of each weight after every so many epochs; 0: none.
+  // TensorBoard: a histogram of each weight after every so many epochs, 0: none; and a picture of it.
   virtual int64_t histograms_every() const { return 0; }
+  virtual bool writes_pictures() const { return false; }
   // SwapEMAWeights: the moving averages stand in the place of the weights now.
   virtual bool averages_in_model() const { return false; }
   // The state as a JSON object in one line, bit for bit. from_json throws FileError for what to_json cannot have written.

@@ -35,7 +35,9 @@ void RunFolder::write_epoch(const EpochRecord& record) {
   events_->write_epoch(record);
 }
 
-void RunFolder::write_weight(int64_t epoch, const std::string& name, const Tensor& values) { events_->write_weight(epoch, name, values); }
+void RunFolder::write_weight(int64_t epoch, const std::string& name, const Tensor& values, bool picture) {
+  events_->write_weight(epoch, name, values, picture);
+}
 
 void RunFolder::sync() {
   json_->sync();

@@ -24,7 +24,7 @@ class RunFolder {
   void open_logs(const std::string& config_yaml, std::optional<ResumePoint> resume);
   void write_step(const StepRecord& record);
   void write_epoch(const EpochRecord& record);
-  void write_weight(int64_t epoch, const std::string& name, const Tensor& values);
+  void write_weight(int64_t epoch, const std::string& name, const Tensor& values, bool picture);
   void sync();
   std::string report_path() const { return path_ + "/report.html"; }
   CheckpointFolder& checkpoints() { return checkpoints_; }

@@ -11,11 +11,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "base/atomic_file.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "data/image.h"
 #include "event.pb.h"
 #include "train/metrics_log.h"
 
@@ -31,7 +33,8 @@ constexpr std::string_view kFilePrefix = "events.out.tfevents.";
 constexpr size_t kHeaderBytes = 12;  // length, its checksum
 constexpr size_t kFooterBytes = 4;
 constexpr int kBuckets = 30;
-constexpr int kClassTensor = 2, kFloat64Number = 2;  // see event.proto
+constexpr int kClassTensor = 2, kClassBlobs = 3, kFloat64Number = 2, kStringNumber = 7;  // see event.proto
+constexpr int64_t kPictures = 3;                                                         // of a weight
 
 template <class T>
 void append_integer(std::string& out, T value) {
@@ -98,6 +101,39 @@ std::vector<double> histogram_rows(const Tensor& values) {
   for (int b = 0; b < kBuckets; ++b)
     rows.insert(rows.end(), {low + width * b, b + 1 == kBuckets ? high : low + width * (b + 1), counts[static_cast<size_t>(b)]});
   return rows;
+}
+
+// Pictures of a weight, [pictures, height, width, channels]: a vector is a column, a matrix lies on its longer side, and of three axes the
+// last counts the pictures. Empty for other shapes.
+Tensor to_pictures(const Tensor& weight) {
+  Dims dims;
+  std::copy_if(weight.dims().begin(), weight.dims().end(), std::back_inserter(dims), [](int64_t size) { return size != 1; });
+  const Tensor values = weight.cast(DType::kFloat64).reshaped(dims);
+  if (weight.size() == 0 || dims.empty() || dims.size() > 4) return Tensor(DType::kFloat64, {0});
+  if (dims.size() == 4) return dims[3] == 3 || dims[3] == 4 ? values : Tensor(DType::kFloat64, {0});
+  if (dims.size() == 1) return values.reshaped({1, values.size(), 1, 1});
+  // Rows and columns of the result, by the elements of the weight.
+  const int64_t pictures = dims.size() == 3 ? dims[2] : 1;
+  const bool turned = dims.size() == 2 && dims[0] > dims[1];
+  const int64_t height = turned ? dims[1] : dims[0], width = turned ? dims[0] : dims[1];
+  Tensor out(DType::kFloat64, {pictures, height, width, 1});
+  for (int64_t p = 0; p < pictures; ++p)
+    for (int64_t y = 0; y < height; ++y)
+      for (int64_t x = 0; x < width; ++x)
+        out.set((p * height + y) * width + x, values.at((turned ? x * height + y : y * width + x) * pictures + p));
+  return out;
+}
+
+// Picture number `index`, as tf.image.convert_image_dtype makes bytes of the values 0 to 1, and others saturate.
+Image to_image(const Tensor& pictures, int64_t index) {
+  const Dims& dims = pictures.dims();
+  Image image{dims[1], dims[2], dims[3], {}};
+  const int64_t count = dims[1] * dims[2] * dims[3];
+  for (int64_t i = 0; i < count; ++i) {
+    const double value = static_cast<float>(pictures.at(index * count + i)) * 255.5F;
+    image.pixels.push_back(value > 0 ? static_cast<uint8_t>(std::min(value, 255.0)) : uint8_t{0});
+  }
+  return image;
 }
 
 std::string new_file_name(double now) {
@@ -194,6 +230,27 @@ void EventWriter::add_histogram(int64_t step, const std::string& tag, const Tens
   file_->append(to_record(event));
 }
 
+void EventWriter::add_picture(int64_t step, const std::string& tag, const Tensor& weight) {
+  const Tensor pictures = to_pictures(weight);
+  if (pictures.rank() != 4) return;
+  const int64_t count = std::min(pictures.dims()[0], kPictures);
+  Event event;
+  event.set_wall_time(clock_());
+  event.set_step(step);
+  auto* added = event.mutable_summary()->add_value();
+  added->set_tag(tag);
+  auto* metadata = added->mutable_metadata();
+  metadata->mutable_plugin_data()->set_plugin_name("images");
+  metadata->set_data_class(kClassBlobs);
+  auto* tensor = added->mutable_tensor();
+  tensor->set_dtype(kStringNumber);
+  tensor->mutable_tensor_shape()->add_dim()->set_size(2 + count);
+  tensor->add_string_val(std::to_string(pictures.dims()[2]));
+  tensor->add_string_val(std::to_string(pictures.dims()[1]));
+  for (int64_t i = 0; i < count; ++i) tensor->add_string_val(encode_png(to_image(pictures, i)));
+  file_->append(to_record(event));
+}
+
 TensorBoardLog::TensorBoardLog(std::string folder, std::optional<ResumePoint> resume, EventWriter::Clock clock)
     : folder_(std::move(folder)), resume_(resume), clock_(std::move(clock)) {
   train_ = open("train");
@@ -221,8 +278,9 @@ void TensorBoardLog::write_step(const StepRecord& record) {
   train_->add_scalars(record.step, scalars);
 }
 
-void TensorBoardLog::write_weight(int64_t epoch, const std::string& name, const Tensor& values) {
+void TensorBoardLog::write_weight(int64_t epoch, const std::string& name, const Tensor& values, bool picture) {
   train_->add_histogram(epoch, name + "/histogram", values);
+  if (picture) train_->add_picture(epoch, name + "/image", values);
 }
 
 void TensorBoardLog::write_epoch(const EpochRecord& record) {

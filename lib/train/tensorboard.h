@@ -32,6 +32,8 @@ class EventWriter {
   ~EventWriter();
   void add_scalars(int64_t step, const Logs& scalars);                             // one record; nothing for no scalars
   void add_histogram(int64_t step, const std::string& tag, const Tensor& values);  // nothing where a value is not finite
+  // A picture of a weight, as Keras's write_images makes it; nothing for shapes that give none.
+  void add_picture(int64_t step, const std::string& tag, const Tensor& weight);
 
  private:
   Clock clock_;
@@ -45,7 +47,8 @@ class TensorBoardLog {
   explicit TensorBoardLog(std::string folder, std::optional<ResumePoint> resume = std::nullopt, EventWriter::Clock clock = {});
   void write_step(const StepRecord& record);
   void write_epoch(const EpochRecord& record);
-  void write_weight(int64_t epoch, const std::string& name, const Tensor& values);  // train: a histogram <name>/histogram
+  // train: a histogram <name>/histogram, and with `picture` <name>/image.
+  void write_weight(int64_t epoch, const std::string& name, const Tensor& values, bool picture);
 
  private:
   std::unique_ptr<EventWriter> open(const char* name) const;

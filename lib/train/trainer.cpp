@@ -602,11 +602,15 @@ class Trainer {
   }
 
   void write_histograms(int64_t epoch) {
-    if (std::none_of(callbacks_.begin(), callbacks_.end(),
-                     [&](const auto& c) { return c->histograms_every() > 0 && epoch % c->histograms_every() == 0; }))
-      return;
+    bool wanted = false, pictures = false;
+    for (const auto& c : callbacks_) {
+      if (c->histograms_every() == 0 || epoch % c->histograms_every() != 0) continue;
+      wanted = true;
+      pictures = pictures || c->writes_pictures();
+    }
+    if (!wanted) return;
     for (const Parameter& p : evaluator_->program().program.parameters)
-      if (!is_carried_state(p.name)) folder_->write_weight(epoch, p.name, session_.parameters().get(p.name));
+      if (!is_carried_state(p.name)) folder_->write_weight(epoch, p.name, session_.parameters().get(p.name), pictures);
   }
 
   // Adds val_ logs; false when a signal came meanwhile: the epoch is then not counted and the loop sees the signal next.

@@ -63,6 +63,37 @@ class TensorBoard(unittest.TestCase):
         np.testing.assert_allclose(found[4][:, 0], edges[:-1], rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(found[4][:, 1], edges[1:], rtol=1e-12, atol=1e-15)
 
+    def test_pictures(self):
+        """As Keras's write_images with tf.summary.image writes them."""
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator, TENSORS
+        import h5py
+        import io
+        import numpy as np
+        from PIL import Image
+        layers = [{"Reshape": {"target_shape": [8, 8, 1]}}, {"Conv2D": {"filters": 5, "kernel_size": 2, "name": "gray"}},
+                  {"Conv2D": {"filters": 3, "kernel_size": [3, 2], "name": "rgb"}}, {"Conv2D": {"filters": 7, "kernel_size": 2, "name": "none"}},
+                  "Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]
+        (self.folder / "run.yaml").write_text(json.dumps({
+            **RUN, "model": {"inputs": {"x": {"shape": [64]}}, "layers": layers},
+            "training": {**RUN["training"], "epochs": 1, "callbacks": [{"TensorBoard": {"histogram_freq": 1, "write_images": True}}]}}))
+        self.train()
+        events = EventAccumulator(str(self.folder / "run/tensorboard/train"), size_guidance={TENSORS: 0}).Reload()
+        (checkpoint,) = (self.folder / "run/checkpoints").glob("*.h5")
+        with h5py.File(checkpoint) as file:
+            weights = {name: file[f"parameters/{name}"][()].squeeze() for name in ("gray/kernel", "rgb/kernel", "dense/kernel", "dense/bias")}
+        expected = {"gray/kernel": weights["gray/kernel"].transpose(2, 0, 1)[..., None], "rgb/kernel": weights["rgb/kernel"],
+                    "dense/kernel": weights["dense/kernel"].T[None, ..., None], "dense/bias": weights["dense/bias"][None, :, None, None]}
+        tags = {tag for tag in events.Tags()["tensors"] if tag.endswith("/image")}
+        self.assertEqual(tags, {f"{layer}/{name}/image" for layer in ("gray", "rgb", "none", "dense") for name in ("kernel", "bias")} - {"none/kernel/image"})
+        for name, pictures in expected.items():
+            self.assertEqual(events.SummaryMetadata(f"{name}/image").plugin_data.plugin_name, "images")
+            width, height, *files = events.Tensors(f"{name}/image")[0].tensor_proto.string_val
+            self.assertEqual((int(height), int(width), len(files)), (*pictures.shape[1:3], min(3, len(pictures))))
+            for data, picture in zip(files, pictures):
+                pixels = np.asarray(Image.open(io.BytesIO(data)))
+                wanted = np.clip(picture.astype("float32") * np.float32(255.5), 0, 255).astype("uint8")
+                np.testing.assert_array_equal(pixels.reshape(wanted.shape), wanted)
+
     def test_resumed(self):
         self.train("training.epochs=2")
         self.train("training.epochs=5", "--resume", "auto")
