@@ -175,9 +175,8 @@ void predict_anomalies(const LoadedModel& loaded, Session& session, const Predic
     throw UserError(
         fmt::format("{}: --anomalies needs a run with the key anomalies, which says what one is; see dltool-spec(5)", options.model));
   const TrainingSpec& training = loaded.run->training;
-  const std::vector<std::vector<MetricSpec>> no_metrics(1);
   const std::unique_ptr<Communicator> communicator = make_single_communicator();
-  Evaluator evaluator(loaded.model, training.losses, no_metrics, training.precision, session, *communicator);
+  Evaluator evaluator(loaded.model, training.losses, {}, training.precision, session, *communicator);
   set_parameters(loaded, evaluator.program().program, session.parameters());
   const DatasetPtr dataset = open_input(loaded, options);
   EvaluationDetails details;

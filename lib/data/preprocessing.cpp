@@ -50,8 +50,7 @@ class ScaledDataset : public Decorator {
       const size_t period = s.center.size();
       for (int64_t i = 0; i < work.elements; ++i) {
         const size_t e = static_cast<size_t>(i) % period;
-        double value = load(rows[work.field], dtype, i);
-        if (!s.fill.empty() && std::isnan(value)) value = s.fill[e];
+        const double value = s.filled(load(rows[work.field], dtype, i), i);
         store(rows[work.field], dtype, i, (value - s.center[e]) * s.scale[e]);
       }
     }

@@ -3,6 +3,7 @@
 // Who uses it: open_data (fits or applies it), checkpoints (as a spec::Node), predict and eval.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ namespace dl {
 struct FieldScaling {
   std::string field;
   std::vector<double> center, scale, fill;
+  // Element number `element` of a sample, or of samples one after the other, with NaN filled.
+  double filled(double value, int64_t element) const {
+    return std::isnan(value) && !fill.empty() ? fill[static_cast<size_t>(element) % fill.size()] : value;
+  }
   friend bool operator==(const FieldScaling&, const FieldScaling&) = default;
 };
 

@@ -155,28 +155,22 @@ std::vector<Tensor> read_predictions(const Executable& run, size_t first_output,
   return predictions;
 }
 
-Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
+Evaluator::Evaluator(const Model& model, const std::vector<OutputLoss>& losses, std::vector<std::vector<MetricSpec>> metrics,
                      const Precision& precision, Session& session, Communicator& communicator, const std::string& weight_field)
     : model_(model),
       losses_(losses),
-      metrics_(metrics),
+      metrics_(std::move(metrics)),
       precision_(precision),
       session_(session),
       communicator_(communicator),
       weight_field_(weight_field),
       program_(build_evaluation_program(model, losses, precision, !weight_field.empty())),
       predictions_(prediction_types(program_.program)),
-      id_(session.add(program_.program)) {}
+      id_(session.add(program_.program)) {
+  metrics_.resize(losses.size());
+}
 
 namespace {
-
-// As the data is prepared, too.
-void fill_missing(Tensor& values, const FieldScaling& scaling) {
-  if (scaling.fill.empty()) return;
-  for (int64_t i = 0; i < values.size(); ++i)
-    if (std::isnan(values.data<float>()[i]))
-      values.data<float>()[i] = static_cast<float>(scaling.fill[static_cast<size_t>(i) % scaling.fill.size()]);
-}
 
 // The metrics of quantities, for the forecast that the last value stays. Does nothing for data that is no series.
 class LastValue {
@@ -210,7 +204,8 @@ class LastValue {
         origin.series->last_value(origin.window, feed_.targets()[o].field,
                                   {forecast.data<float>() + i * width, static_cast<size_t>(width)});
       }
-      if (scalings_[o]) fill_missing(forecast, *scalings_[o]);
+      if (scalings_[o])
+        for (int64_t i = 0; i < forecast.size(); ++i) forecast.set(i, scalings_[o]->filled(forecast.at(i), i));
       forecasts.push_back(forecast.size() == predictions[o].size() ? forecast.reshaped(predictions[o].dims()) : forecast);
     }
     logs_->add(0, std::vector<double>(targets.size() > 1 ? targets.size() : 0), truths, forecasts, masks, weights, batch.count);

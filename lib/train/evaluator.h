@@ -64,8 +64,9 @@ struct EvaluationDetails {
 
 class Evaluator {
  public:
-  // References are kept. Losses are on scaled values, as in training; metrics of quantities are in the units of the data.
-  Evaluator(const Model& model, const std::vector<OutputLoss>& losses, const std::vector<std::vector<MetricSpec>>& metrics,
+  // References are kept. Losses are on scaled values, as in training; metrics of quantities are in the units of the data. `metrics`: of
+  // each output, or none at all.
+  Evaluator(const Model& model, const std::vector<OutputLoss>& losses, std::vector<std::vector<MetricSpec>> metrics,
             const Precision& precision, Session& session, Communicator& communicator, const std::string& weight_field = "");
 
   using Watch = std::function<bool(int64_t done, int64_t total)>;  // after each batch; false: give up
@@ -78,7 +79,7 @@ class Evaluator {
  private:
   const Model& model_;
   const std::vector<OutputLoss>& losses_;
-  const std::vector<std::vector<MetricSpec>>& metrics_;
+  std::vector<std::vector<MetricSpec>> metrics_;  // of each output
   Precision precision_;
   Session& session_;
   Communicator& communicator_;

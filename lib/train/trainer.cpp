@@ -172,7 +172,8 @@ class Trainer {
     const bool classes = !data_.train->fields()[feed_->targets()[0].field].classes.empty();
     if (predictions.size() != 1 || given != predicted || classes)
       throw UserError("anomalies: needs a model of one output that predicts the numbers of its target, such as an autoencoder");
-    if (leader()) scorer_.emplace(spec_.model, training_.losses, no_metrics_, training_.precision, session_, *alone_);
+    if (leader())
+      scorer_.emplace(spec_.model, training_.losses, std::vector<std::vector<MetricSpec>>(), training_.precision, session_, *alone_);
   }
 
   double find_threshold() {
@@ -786,7 +787,6 @@ class Trainer {
 
   RunSpec spec_;  // with the model that layers have learned for; its tree is the user's
   const TrainingSpec& training_;
-  const std::vector<std::vector<MetricSpec>> no_metrics_ = std::vector<std::vector<MetricSpec>>(1);
   const std::unique_ptr<Communicator> alone_ = make_single_communicator();
   const TrainRequest& request_;
   Communicator& communicator_;
