@@ -32,10 +32,10 @@ struct ArraySpec {
   double rescale = 1, offset = 0;
 };
 
-using Arrays = std::vector<std::pair<const ArrayRef*, Rows>>;
+using Arrays = std::vector<std::pair<const ArrayRef*, ArrayRows>>;
 
 // An integer target of rank 1 is a class number; other targets are float32.
-ArrayColumn make_target(const ArrayRef& ref, Rows rows, const ArraySpec& spec, const std::vector<Field>* training,
+ArrayColumn make_target(const ArrayRef& ref, ArrayRows rows, const ArraySpec& spec, const std::vector<Field>* training,
                         const std::string& place) {
   const bool column = rows.rank() == 1 || (rows.rank() == 2 && rows.dims()[1] == 1);
   const Field* trained = training ? find_field(*training, ref.field) : nullptr;
@@ -50,7 +50,7 @@ ArrayColumn make_target(const ArrayRef& ref, Rows rows, const ArraySpec& spec, c
 OpenedSource build(const ArraySpec& spec, Arrays inputs, Arrays targets, const std::vector<Field>* training, const std::string& place) {
   std::vector<ArrayColumn> columns;
   int64_t samples = -1;
-  const auto check_rows = [&](const ArrayRef& ref, const Rows& array) {
+  const auto check_rows = [&](const ArrayRef& ref, const ArrayRows& array) {
     if (array.rank() == 0)
       throw FileError(fmt::format("{}: '{}' is a single number; its first axis must count the samples", place, printable(ref.array)));
     const int64_t rows = array.dims()[0];
@@ -98,7 +98,7 @@ class NpzSource : public Source {
     for (const ArrayRef& ref : spec_.inputs) names.push_back(ref.array);
     if (!options.inputs_only)
       for (const ArrayRef& ref : spec_.targets) names.push_back(ref.array);
-    const std::map<std::string, Rows> members = read_npz_rows(spec_.path, names);
+    const std::map<std::string, ArrayRows> members = read_npz_rows(spec_.path, names);
     const auto pick = [&](const std::vector<ArrayRef>& refs) {
       Arrays arrays;
       for (const ArrayRef& ref : refs) arrays.emplace_back(&ref, members.at(ref.array));
@@ -142,7 +142,7 @@ class Hdf5Source : public Source {
     return file;
   }
 
-  static Rows read_dataset(Hdf5File& file, const std::string& path) {
+  static ArrayRows read_dataset(Hdf5File& file, const std::string& path) {
     constexpr size_t kListed = 20;
     if (!file.dataset(path)) {
       std::vector<std::string> names;
@@ -154,7 +154,7 @@ class Hdf5Source : public Source {
                                   more ? fmt::format(" and {} more", more) : ""));
     }
     const Hdf5Dataset& dataset = file.begin(path);
-    return Rows::read(dataset.dtype, dataset.dims, [&](std::span<std::byte> into) { file.next(into); });
+    return ArrayRows::read(dataset.dtype, dataset.dims, [&](std::span<std::byte> into) { file.next(into); });
   }
 
   ArraySpec spec_;

@@ -21,8 +21,8 @@
 // Relative paths start from the folder of the run file. `-` is standard input. .gz files are inflated (all members). ${NAME} expands.
 //
 // Keys of every format, for inputs: shape: [dims of one sample]; rescale: factor (a number or a fraction such as 1/255); offset: added
-// after. `format:` may be left out where the extension of `path` tells it (.csv, .csv.gz, .tsv, .data, .npz, .h5). Fields: inputs are called x
-// and targets y unless named. Number targets are float32 [columns]; class targets are int32 scalars.
+// after. `format:` may be left out where the extension of `path` tells it (.csv, .csv.gz, .tsv, .data, .npz, .h5). Fields: inputs are
+// called x and targets y unless named. Number targets are float32 [columns]; class targets are int32 scalars.
 //
 // path may be a list, a glob pattern or a range ({00..11}) of files for csv, webdataset, jsonl, tfrecord and text.
 //

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/rows.h"
+#include "data/array_rows.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
@@ -98,7 +98,7 @@ class Decorator : public Dataset {
 // value * scale + offset in float32 (in double for float64 columns or fields).
 struct ArrayColumn {
   Field field;
-  Rows rows;  // rows.size() == samples * field.row_elements()
+  ArrayRows rows;  // rows.size() == samples * field.row_elements()
   double scale = 1, offset = 0;
 };
 DatasetPtr make_array_dataset(std::vector<ArrayColumn> columns, int64_t samples);

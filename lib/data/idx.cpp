@@ -90,7 +90,7 @@ Tensor read_idx_tensor(ByteStream& stream, const IdxHeader& header) {
 
 }  // namespace
 
-Rows read_idx_rows(ByteStream& stream, int64_t memory_bytes) {
+ArrayRows read_idx_rows(ByteStream& stream, int64_t memory_bytes) {
   const IdxHeader header = read_idx_header(stream);
   int64_t have = 0;
   const auto give = [&](std::span<std::byte> into) {
@@ -100,7 +100,7 @@ Rows read_idx_rows(ByteStream& stream, int64_t memory_bytes) {
     to_native(into, size_of(header.dtype));
   };
   const bool in_memory = header.bytes <= memory_bytes || header.bytes == std::numeric_limits<int64_t>::max();  // no file has as many
-  Rows rows = in_memory ? Rows(read_idx_tensor(stream, header)) : Rows::read(header.dtype, header.dims, give, memory_bytes);
+  ArrayRows rows = in_memory ? ArrayRows(read_idx_tensor(stream, header)) : ArrayRows::read(header.dtype, header.dims, give, memory_bytes);
   std::byte extra;
   if (stream.read({&extra, 1}) != 0) throw wrong_length(stream.name(), header, "more");
   return rows;
@@ -122,7 +122,7 @@ class IdxSource : public Source {
   explicit IdxSource(IdxSpec idx) : idx_(std::move(idx)) {}
 
   OpenedSource open(const OpenOptions& options) const override {
-    Rows images = read_idx_rows(*open_bytes(idx_.images));
+    ArrayRows images = read_idx_rows(*open_bytes(idx_.images));
     const std::string place = printable(idx_.images);
     const int64_t samples = images.dims()[0];
     if (samples == 0) throw FileError(place + ": holds no samples");

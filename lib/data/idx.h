@@ -4,12 +4,12 @@
 
 #include <string>
 
+#include "data/array_rows.h"
 #include "data/file.h"
-#include "data/rows.h"
 
 namespace dl {
 
 Tensor read_idx(ByteStream& stream);
-Rows read_idx_rows(ByteStream& stream, int64_t memory_bytes = Rows::kMemoryBytes);
+ArrayRows read_idx_rows(ByteStream& stream, int64_t memory_bytes = ArrayRows::kMemoryBytes);
 
 }  // namespace dl

@@ -248,7 +248,7 @@ Tensor read_tensor(ByteStream& stream, const Header& header, std::optional<int64
 
 }  // namespace
 
-Rows read_npy_rows(ByteStream& stream, int64_t memory_bytes) {
+ArrayRows read_npy_rows(ByteStream& stream, int64_t memory_bytes) {
   const Header header = read_header(stream);
   const int64_t bytes = count_bytes(stream, header);
   const bool too_many = bytes == std::numeric_limits<int64_t>::max();  // for any file: read_tensor() finds it too short
@@ -261,12 +261,12 @@ Rows read_npy_rows(ByteStream& stream, int64_t memory_bytes) {
     if (got < into.size()) throw truncated_data(stream, header, have);
     if (header.swap) swap_bytes(into.data(), static_cast<int64_t>(into.size() / width), width);
   };
-  Rows rows = Rows::read(header.dtype, header.dims, give, memory_bytes);
+  ArrayRows rows = ArrayRows::read(header.dtype, header.dims, give, memory_bytes);
   check_end(stream, header);
   return rows;
 }
 
-Rows read_npy_rows(const std::string& path) { return read_npy_rows(*open_bytes(path)); }
+ArrayRows read_npy_rows(const std::string& path) { return read_npy_rows(*open_bytes(path)); }
 
 Tensor read_npy(const std::string& path) {
   const std::unique_ptr<ByteStream> stream = open_bytes(path);

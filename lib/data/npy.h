@@ -11,14 +11,14 @@
 #include <string>
 #include <vector>
 
-#include "data/rows.h"
+#include "data/array_rows.h"
 #include "tensor/named_tensors.h"
 
 namespace dl {
 
 Tensor read_npy(const std::string& path);                                    // "-": standard input
 Tensor read_npy(std::span<const std::byte> bytes, const std::string& name);  // `name` begins messages
-Rows read_npy_rows(const std::string& path);                                 // in bounded memory, but for Fortran order
+ArrayRows read_npy_rows(const std::string& path);                            // in bounded memory, but for Fortran order
 std::string npy_bytes(const Tensor& tensor);                                 // as np.save writes it; bfloat16 as float32
 std::string npy_header(DType dtype, std::span<const int64_t> dims);          // all before the data
 void write_npy(const std::string& path, const Tensor& tensor);               // replaced whole; "-": standard output
@@ -26,7 +26,7 @@ void write_npy(const std::string& path, const Tensor& tensor);               // 
 // In file order, without ".npy" in the names. With `only`, other members are not decoded; a missing name is a FileError.
 NamedTensors read_npz(const std::string& path, const std::vector<std::string>& only = {});
 NamedTensors read_npz(std::span<const std::byte> bytes, const std::string& name, const std::vector<std::string>& only = {});
-std::map<std::string, Rows> read_npz_rows(const std::string& path, const std::vector<std::string>& only);
+std::map<std::string, ArrayRows> read_npz_rows(const std::string& path, const std::vector<std::string>& only);
 void write_npz(const std::string& path, const NamedTensors& tensors);
 
 }  // namespace dl

@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
+#include "data/array_rows.h"
 #include "data/file.h"
-#include "data/rows.h"
 
 namespace dl {
 
-Rows read_npy_rows(ByteStream& stream, int64_t memory_bytes = Rows::kMemoryBytes);
+ArrayRows read_npy_rows(ByteStream& stream, int64_t memory_bytes = ArrayRows::kMemoryBytes);
 
 }  // namespace dl

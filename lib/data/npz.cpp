@@ -49,7 +49,7 @@ class MemberStream : public ByteStream {
   std::unique_ptr<zip_file_t, CloseMember> file_;
 };
 
-using NamedRows = std::vector<std::pair<std::string, Rows>>;
+using NamedRows = std::vector<std::pair<std::string, ArrayRows>>;
 
 NamedRows read_members(zip_t* zip, const std::string& name, const std::vector<std::string>& only, int64_t memory_bytes) {
   const zip_int64_t members = zip_get_num_entries(zip, 0);
@@ -139,8 +139,8 @@ NamedTensors read_npz(std::span<const std::byte> bytes, const std::string& name,
   return to_tensors(read_bytes(bytes, name, only, kAllInMemory));
 }
 
-std::map<std::string, Rows> read_npz_rows(const std::string& path, const std::vector<std::string>& only) {
-  NamedRows members = read_path(path, only, Rows::kMemoryBytes);
+std::map<std::string, ArrayRows> read_npz_rows(const std::string& path, const std::vector<std::string>& only) {
+  NamedRows members = read_path(path, only, ArrayRows::kMemoryBytes);
   return {std::make_move_iterator(members.begin()), std::make_move_iterator(members.end())};
 }
 

@@ -93,7 +93,7 @@ const Field* find_field(const std::vector<Field>& fields, std::string_view name)
 }
 
 ArrayColumn make_class_column(const std::string& name, const Tensor& values, const ClassSpec& classes, const std::vector<Field>* training,
-                               const std::string& place) {
+                              const std::string& place) {
   constexpr int64_t kMaxNamed = 100'000;
   const Field* trained = training ? find_field(*training, name) : nullptr;
   int64_t largest = -1;

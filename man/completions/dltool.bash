@@ -36,7 +36,7 @@ _dltool() {
     case $previous in
     -o|--output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --format) COMPREPLY=($(compgen -W 'csv jsonl npy npz' -- "$current")); return ;;
-    --input-format) COMPREPLY=($(compgen -W 'csv npy npz idx images' -- "$current")); return ;;
+    --input-format) COMPREPLY=($(compgen -W 'csv npy npz hdf5 idx images' -- "$current")); return ;;
     --inputs) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --outputs) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --batch) COMPREPLY=(); return ;;

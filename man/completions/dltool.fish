@@ -32,7 +32,7 @@ complete -c dltool -n '__fish_seen_subcommand_from eval' -l threads -x -d 'compu
 complete -c dltool -n '__fish_seen_subcommand_from eval' -l isa -x -a 'baseline avx2 avx512 avx512_bf16 amx' -d 'use no newer CPU instructions than these (default: all the CPU has)'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -s o -l output -r -F -d 'where to write; - is stdout (default: -)'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l format -x -a 'csv jsonl npy npz' -d 'form of the output (default: by its suffix, else csv)'
-complete -c dltool -n '__fish_seen_subcommand_from predict' -l input-format -x -a 'csv npy npz idx images' -d 'form of the input (default: by its suffix; csv for stdin)'
+complete -c dltool -n '__fish_seen_subcommand_from predict' -l input-format -x -a 'csv npy npz hdf5 idx images' -d 'form of the input (default: by its suffix; csv for stdin)'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l inputs -r -F -d 'raw input arrays by name'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l outputs -r -F -d 'raw output arrays by name'
 complete -c dltool -n '__fish_seen_subcommand_from predict' -l anomalies -d 'write the error of each sample, and whether it is an anomaly, in place of the outputs'

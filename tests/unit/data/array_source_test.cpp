@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "data/idx.h"
+#include "data/npy.h"
 #include "data/npy_stream.h"
 #include "helpers.h"
 #include "unit/text.h"
@@ -28,7 +29,7 @@ TEST_CASE("rows beyond the limit are spilled, and are the same") {
   for (const char* file : {"plain.npy", "big.npy", "fortran.npy", "bool.npy", "half.npy"}) {
     const std::string text = bytes(file);
     const Tensor expected = read_npy(bytes_of(text), "t");
-    const Rows spilled = read_npy_rows(*open_memory(bytes_of(text), "t"), 2);
+    const ArrayRows spilled = read_npy_rows(*open_memory(bytes_of(text), "t"), 2);
     CHECK(bit_equal(spilled.tensor(), expected));
     std::vector<std::byte> buffer;
     const auto width = static_cast<int64_t>(size_of(expected.dtype()));
@@ -45,7 +46,7 @@ TEST_CASE("rows beyond the limit are spilled, and are the same") {
   flags[3] = 0;
   size_t at = 0;
   const auto give = [&](std::span<std::byte> into) { std::memcpy(into.data(), flags.data() + at, into.size()), at += into.size(); };
-  const Tensor bools = Rows::read(DType::kBool, {200}, give, 10).tensor();
+  const Tensor bools = ArrayRows::read(DType::kBool, {200}, give, 10).tensor();
   CHECK(static_cast<const uint8_t*>(bools.raw())[2] == 1);
   CHECK(static_cast<const uint8_t*>(bools.raw())[3] == 0);
 }

@@ -423,7 +423,7 @@ STATES = [
     case("SpectralNormalization", {"layer": ("Embedding", {"input_dim": 7, "output_dim": 3, "name": "e"})}, (6,), integers=7, training=True, forward=True, **TF),
     case("SpectralNormalization", {"layer": ("Conv1D", {"filters": 3, "kernel_size": 2, "use_bias": False, "name": "c"})}, (5, 2)),
     case("SpectralNormalization", {"layer": ("Conv2D", {"filters": 3, "kernel_size": 2, "trainable": False, "name": "c"})}, (5, 4, 2)),
-    case("SpectralNormalization", {"layer": ("Conv1DTranspose", {"filters": 3, "kernel_size": 2, "name": "t"}), "trainable": False}, (5, 2)),
+    case("SpectralNormalization", {"layer": ("Conv1DTranspose", {"filters": 3, "kernel_size": 2, "name": "t"})}, (5, 2)),
     case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "tie_weights": False, "mask_zero": True}, (6,), integers=7),
     case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3, "logit_soft_cap": 2.0}, (6,), integers=7),
     case("ReversibleEmbedding", {"input_dim": 7, "output_dim": 3}, (6, 3), call={"reverse": True}),

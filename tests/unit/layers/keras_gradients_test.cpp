@@ -99,7 +99,7 @@ struct Prepared {
 };
 
 // What the layers see of a weight: its value, or the one that a layer set it to (SpectralNormalization).
-Var seen(const Built& b, size_t index) {
+Var seen(Built& b, size_t index) {
   Var value{&b.graph, b.registry.weights()[index].parameter.value};
   for (const WeightUpdate& assigned : b.result.assigned)
     if (assigned.weight == index) value = assigned.value;

@@ -147,6 +147,11 @@ def gradients(model, xs, training, forward):
     return [y.numpy() for y in ys], grads[:len(floats)], grads[len(floats):]
 
 
+def ordered(layer):
+    """As in .h5 files."""
+    return layer.trainable_weights + layer.non_trainable_weights
+
+
 def groups(model, layer):
     """The group of each weight in .weights.h5, below its layer."""
     found = {}
@@ -159,7 +164,7 @@ def groups(model, layer):
                 if match and isinstance(node, h5py.Dataset):
                     found.setdefault(node[()].tobytes(), match[1] or "")
             file.visititems(visit)
-    return [found[np.asarray(w.value.detach() if BACKEND == "torch" else w.value).tobytes()] for w in layer.weights]
+    return [found[np.asarray(w.value.detach() if BACKEND == "torch" else w.value).tobytes()] for w in ordered(layer)]
 
 
 def packed(array):
@@ -169,12 +174,12 @@ def packed(array):
 def run(case):
     case = {"masked": [], "integers": 0, "call": {}, "batch": 2, "training": False, "before": None, "forward": False, **case}
     model, layer = build(case)
-    ordered = model.trainable_weights + model.non_trainable_weights
-    for j, weight in enumerate(ordered):
+    for j, weight in enumerate(ordered(model)):
         weight.assign(make_weight(weight, j))
-    values = lambda: ([np.array(w) for w in layer.trainable_weights], [np.array(w) for w in layer.non_trainable_weights])  # noqa: E731
+    copies = lambda weights: [np.array(keras.ops.convert_to_numpy(w)) for w in weights]  # noqa: E731
+    values = lambda: (copies(layer.trainable_weights), copies(layer.non_trainable_weights))  # noqa: E731
     before, others_before = values()
-    weights, paths, objects = [list(w.shape) for w in ordered], [w.path for w in layer.weights], groups(model, layer)
+    weights, paths, objects = [list(w.shape) for w in ordered(model)], [w.path for w in ordered(layer)], groups(model, layer)
     ys, dxs, dws = gradients(model, [make_input(case, i) for i in range(len(case["shapes"]))], case["training"], case["forward"])
     after, others = values()
     state = [a for a, b in zip(after, before) if (a != b).any()]  # SpectralNormalization sets the kernel

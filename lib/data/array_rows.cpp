@@ -1,4 +1,4 @@
-#include "data/rows.h"
+#include "data/array_rows.h"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@ void normalize(DType dtype, std::span<std::byte> bytes) {
 
 }  // namespace
 
-Rows Rows::read(DType dtype, Dims dims, const Give& give, int64_t memory_bytes) {
+ArrayRows ArrayRows::read(DType dtype, Dims dims, const Give& give, int64_t memory_bytes) {
   const int64_t bytes = element_count(dims) * static_cast<int64_t>(size_of(dtype));
   if (bytes <= memory_bytes) {
     Tensor tensor(dtype, dims);
@@ -36,7 +36,7 @@ Rows Rows::read(DType dtype, Dims dims, const Give& give, int64_t memory_bytes) 
   return {dtype, std::move(dims), spill};
 }
 
-const std::byte* Rows::elements(int64_t first, int64_t count, std::vector<std::byte>& buffer) const {
+const std::byte* ArrayRows::elements(int64_t first, int64_t count, std::vector<std::byte>& buffer) const {
   const auto width = static_cast<int64_t>(size_of(dtype_));
   if (!spill_) return static_cast<const std::byte*>(tensor_.raw()) + first * width;
   buffer.resize(static_cast<size_t>(count * width));
@@ -44,7 +44,7 @@ const std::byte* Rows::elements(int64_t first, int64_t count, std::vector<std::b
   return buffer.data();
 }
 
-Tensor Rows::tensor() const {
+Tensor ArrayRows::tensor() const {
   if (!spill_) return tensor_;
   Tensor all(dtype_, dims_);
   spill_->read(0, {static_cast<std::byte*>(all.raw()), all.bytes()});

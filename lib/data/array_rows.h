@@ -1,4 +1,4 @@
-// Rows: an array whose first axis counts the samples, in the type that its file gives it: in memory, or in a Spill where it is large.
+// ArrayRows: an array whose first axis counts the samples, in the type that its file gives it: in memory, or in a Spill where it is large.
 // Who uses it: sources of arrays (IDX, NPY, NPZ, HDF5) and the dataset made of them.
 // Thread-safety: read by any number of threads.
 #pragma once
@@ -14,14 +14,14 @@
 
 namespace dl {
 
-class Rows {
+class ArrayRows {
  public:
   static constexpr int64_t kMemoryBytes = int64_t{64} << 20;  // larger arrays are spilled
 
-  Rows(Tensor tensor) : dtype_(tensor.dtype()), dims_(tensor.dims()), tensor_(std::move(tensor)) {}
+  ArrayRows(Tensor tensor) : dtype_(tensor.dtype()), dims_(tensor.dims()), tensor_(std::move(tensor)) {}
   // `give` is asked for the elements, native and row-major, one stretch of whole elements after the other.
   using Give = std::function<void(std::span<std::byte> into)>;
-  static Rows read(DType dtype, Dims dims, const Give& give, int64_t memory_bytes = kMemoryBytes);
+  static ArrayRows read(DType dtype, Dims dims, const Give& give, int64_t memory_bytes = kMemoryBytes);
 
   DType dtype() const { return dtype_; }
   const Dims& dims() const { return dims_; }
@@ -33,7 +33,7 @@ class Rows {
   Tensor tensor() const;
 
  private:
-  Rows(DType dtype, Dims dims, std::shared_ptr<const Spill> spill) : dtype_(dtype), dims_(std::move(dims)), spill_(std::move(spill)) {}
+  ArrayRows(DType dtype, Dims dims, std::shared_ptr<const Spill> spill) : dtype_(dtype), dims_(std::move(dims)), spill_(std::move(spill)) {}
 
   DType dtype_;
   Dims dims_;
