@@ -55,7 +55,7 @@ std::string format_number(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "∞" : "−∞";
   const double size = std::fabs(value);
-  if (size < 1000 && value == std::round(value)) return fmt::format("{:.0f}", value + 0.0);  // counts; + 0.0: no "-0"
+  if (value == 0) return "0";
   if (size < 1e-4 || size >= 1e7) return fmt::format("{:.3e}", value);
   if (size >= 1000) return (value < 0 ? "-" : "") + format_count(std::llround(size));
   if (size < 0.01) return fmt::format("{:.4g}", value);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/atomic_file.h"
 #include "train/html.h"
@@ -39,15 +40,23 @@ const EpochRecord* find_epoch(const History& history, const std::optional<int64_
   return it == history.epochs.end() ? nullptr : &*it;
 }
 
+// What counts something has no decimals.
+std::string format_log(const std::string& name, double value) {
+  static constexpr std::string_view kCounts[] = {"flagged",         "alarms",         "anomalies_",     "true_positives",
+                                                 "false_positives", "true_negatives", "false_negatives"};
+  const bool count = std::any_of(std::begin(kCounts), std::end(kCounts), [&](auto part) { return name.find(part) != std::string::npos; });
+  return count && std::abs(value) < 1e9 && value == std::round(value) ? format_count(std::llround(value)) : format_number(value);
+}
+
 std::string cell(const Logs& logs, const std::string& name) {
   const std::optional<double> value = find_log(logs, name);
-  return value ? format_number(*value) : std::string(kMissing);
+  return value ? format_log(name, *value) : std::string(kMissing);
 }
 
 // The newest value of a log: validation may run every few epochs only.
 std::string last_cell(const History& history, const std::string& name) {
   for (auto it = history.epochs.rbegin(); it != history.epochs.rend(); ++it) {
-    if (const auto value = find_log(it->logs, name)) return format_number(*value);
+    if (const auto value = find_log(it->logs, name)) return format_log(name, *value);
   }
   return std::string(kMissing);
 }

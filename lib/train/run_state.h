@@ -25,8 +25,8 @@ struct RunState {
   History history;
   std::optional<int64_t> best_epoch;
   std::optional<double> anomaly_threshold;  // of the weights beside it
-  std::string preprocessing;  // YAML of what the data section learned
-  std::string layers;         // YAML of what layers learned before the model was built (layers/learned.h); "": nothing
+  std::string preprocessing;                // YAML of what the data section learned
+  std::string layers;                       // YAML of what layers learned before the model was built (layers/learned.h); "": nothing
 };
 
 std::string to_json(const RunState& state);

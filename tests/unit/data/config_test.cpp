@@ -48,8 +48,9 @@ TEST_CASE("data section: every problem at once, with place and path") {
   CHECK(has(all, "run.yaml:4:10: data.workers"));
   CHECK(has(all, "data.shufle"));
   CHECK(has(problems_of("{}"), "data.train: required"));
-  CHECK(has(problems_of("train: {path: a.xyz}"),
-            "data.train.format: required here; one of csv, idx, npy, npz, hdf5, images, webdataset, jsonl, tfrecord, text, audio, synthetic"));
+  CHECK(has(
+      problems_of("train: {path: a.xyz}"),
+      "data.train.format: required here; one of csv, idx, npy, npz, hdf5, images, webdataset, jsonl, tfrecord, text, audio, synthetic"));
   CHECK(has(problems_of("train: {format: csw, path: a}"), "data.train.format"));
   CHECK(has(problems_of("train: {format: csv, path: a, header: false, columns: {x: [name]}}"), "columns are named, but header: false"));
   CHECK(has(problems_of("train: {format: csv, path: a, window: {length: 0}}"), "data.train.window.length"));

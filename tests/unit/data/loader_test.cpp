@@ -27,8 +27,8 @@ DatasetPtr numbered(int64_t n) {
     y.push_back(static_cast<int32_t>(i));
   }
   return make_array_dataset({{{"x", DType::kFloat32, {2}, false, {}}, Tensor::from<float>({n, 2}, x), 1, 0},
-                              {{"y", DType::kInt32, {}, true, {}}, Tensor::from<int32_t>({n}, y), 1, 0}},
-                             n);
+                             {{"y", DType::kInt32, {}, true, {}}, Tensor::from<int32_t>({n}, y), 1, 0}},
+                            n);
 }
 
 // Skips, throws or dawdles at given samples.
