@@ -33,10 +33,10 @@ CASES = [c for c in LAYER_CASES + MORE_LAYERS if c["config"].get("data_format") 
 
 # Keras itself fails to write them to .h5.
 NO_H5 = {"RandomBrightness", "RandomColorDegeneration", "RandomContrast", "RandomGaussianBlur", "RandomPosterization", "RandomSaturation",
-         "RandomSharpness", "RandomTranslation", "Solarization", "Pipeline"}
+         "RandomSharpness", "RandomTranslation", "Solarization", "Pipeline", "AugMix", "RandAugment", "RandomElasticTransform"}
 
 # Keras 2: another class, key or number.
-ONLY_KERAS3 = {"GroupQueryAttention", "RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"} | {c["layer"] for c in PREPROCESSING} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
+ONLY_KERAS3 = {"Equalization", "GroupQueryAttention", "RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"} | {c["layer"] for c in PREPROCESSING} | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
 ONLY_KERAS3_ACTIVATIONS = {"celu", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "log_sigmoid", "sparse_plus", "squareplus", "sparsemax"}
 ONLY_KERAS3_KEYS = {"use_gate", "sliding_window", "zero_output_for_mask"}
 

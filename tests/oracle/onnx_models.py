@@ -12,7 +12,8 @@ class Case:
     layers: list
     outputs: list | None = None
     draw: dict = dataclasses.field(default_factory=dict)  # input name -> function of (generator, shape)
-    refused: dict = dataclasses.field(default_factory=dict)  # opset below which it is refused -> part of the message
+    refused: str = ""  # part of the message, where ONNX has no operator for it
+    below: int = 99  # only below this opset
     tolerance: float = 1e-5
     masked: bool = False
 
@@ -358,6 +359,22 @@ def preprocessing_cases():
                 {"RandomGrayscale": {}}, {"RandomInvert": {}}, {"RandomPosterization": {"factor": 3}}, {"RandomSharpness": {"factor": 0.1}},
                 {"RandomGaussianBlur": {}}, {"RandomErasing": {}}, {"Solarization": {}}, {"MixUp": {}}, {"CutMix": {}}, {"Conv2D": {"filters": 2, "kernel_size": 2}})
     yield chain("auto-contrast", [6, 5, 3], {"AutoContrast": {"value_range": [-1, 2]}})
+    yield chain("drawn-steps", [6, 5, 3], {"RandAugment": {"value_range": [-1, 2]}}, {"AugMix": {"value_range": [-1, 2]}},
+                {"RandomElasticTransform": {"value_range": [-1, 2]}},
+                {"Pipeline": {"layers": [{"Rescaling": {"scale": 2.0}}, {"RandomFlip": {}}, {"CenterCrop": {"height": 4, "width": 3}}]}})
+    yield chain("equalization", [6, 5, 3], {"Equalization": {"value_range": [-1, 2], "bins": 16}})
+    yield chain("clahe", [13, 11, 3], {"ContrastLimitedAdaptiveHistogramEqualization": {"value_range": [-1, 2], "tile_grid_size": [4, 3]}},
+                refused="scatter_elements: needs opset 16", below=16)
+    yield chain("spectral-normalization", [7, 6, 2], {"SpectralNormalization": {"layer": {"Conv2D": {"filters": 3, "kernel_size": 3}}}},
+                {"SpectralNormalization": {"layer": {"Dense": {"units": 4}}, "power_iterations": 3}})
+    words = {"ReversibleEmbedding": {"name": "words", "input_dim": 11, "output_dim": 4, "logit_soft_cap": 2.0}}
+    yield Case("reversible-embedding", {"x": {"shape": [6], "dtype": "int32"}}, [words, {"call": {"layer": "words", "reverse": True}}], draw={"x": tokens(11)})
+    for dtype in ("int32", "int64"):
+        yield Case(f"hashing-{dtype}", {"x": {"shape": [6], "dtype": dtype}}, [{"Hashing": {"num_bins": 7, "mask_value": 3}}], draw={"x": tokens(90)},
+                   refused="hash_bucket: has no ONNX operator")
+        yield Case(f"hashed-crossing-{dtype}", {"x": {"shape": [1], "dtype": dtype}, "y": {"shape": [1], "dtype": dtype}},
+                   [{"HashedCrossing": {"num_bins": 9, "output_mode": "one_hot", "inputs": ["x", "y"]}}], draw={"x": tokens(50), "y": tokens(50)},
+                   refused="hash_bucket: has no ONNX operator")
     for mode in ("one_hot", "multi_hot", "count"):
         yield Case(f"category-{mode}", {"x": {"shape": [6], "dtype": "int32"}}, [{"CategoryEncoding": {"num_tokens": 5, "output_mode": mode}}],
                    draw={"x": tokens(7)})
