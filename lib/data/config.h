@@ -57,7 +57,7 @@
 // text    path: files of lines, {class: file of lines}, or a folder with one sub-folder of .txt files per class; text: this, or a step of
 //         preprocess; labels, classes.
 //         text: {output_sequence_length: N, max_tokens: all, standardize: lower_and_strip_punctuation, split: whitespace, vocabulary:
-//         learned} as Keras's TextVectorization; the result is int32 [N].
+//         learned, or a list, or a file of one word a line} as Keras's TextVectorization; the result is int32 [N].
 // audio   path: folder of WAV files as of images; output_sequence_length: N (cut and padded; default: the first file's, of all);
 //         sampling_rate: that of the first file; resample: none | linear; channels: all | mono; labels, classes. float32 [N, channels].
 // synthetic  samples; shape; pattern: blobs | random | sine; classes: 2; seed: 0; noise: 1. blobs: one normal cloud per class; random:
@@ -97,6 +97,9 @@ std::shared_ptr<const Source> parse_source(const spec::Node& node, const std::st
                                            spec::Problems& problems);
 // The source of `node` with another file in place of its own, for predict. Keys for other files (labels) stay.
 spec::Node with_path(const spec::Node& source, const std::string& path);
+// Puts the tokens in place of the name of a file, one a line, that a step or `text:` gives as its vocabulary, as Keras takes it too: what
+// is learned and saved does not depend on the file any more. EnvError, FileError.
+void read_vocabulary_files(spec::Node& data, const std::string& base_dir);
 // The data section with absolute paths for those relative to `base_dir`, so that it means the same from any folder.
 spec::Node with_absolute_paths(const spec::Node& data, const std::string& base_dir);
 

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "data/config.h"
+#include "data/file.h"
 #include "data/source.h"
 #include "data/steps.h"
 #include "data/text_encoder.h"
@@ -16,6 +18,43 @@ namespace dl {
 namespace {
 
 using EncoderPtr = std::unique_ptr<TextEncoder>;
+
+constexpr int64_t kMaxVocabularyBytes = int64_t{256} << 20;
+
+spec::Node read_vocabulary_file(const std::string& path) {
+  const std::vector<std::byte> bytes = read_file(path, kMaxVocabularyBytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<spec::Node> tokens;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    tokens.push_back(spec::Node::string(std::string(line)));
+  }
+  if (tokens.empty()) throw FileError(printable(path) + ": is empty; expected a vocabulary, one token a line");
+  return spec::Node::list(std::move(tokens));
+}
+
+void read_vocabularies_below(spec::Node& node, const std::string& base_dir) {
+  if (node.is_list())
+    for (spec::Node& item : node.items()) read_vocabularies_below(item, base_dir);
+  if (!node.is_map()) return;
+  for (auto& [key, value] : node.entries()) {
+    if (key != "vocabulary" || !value.is_string()) {
+      read_vocabularies_below(value, base_dir);
+      continue;
+    }
+    try {
+      spec::Node tokens = read_vocabulary_file(resolve_path(base_dir, value.as_string()));
+      tokens.set_place(value.place());
+      value = std::move(tokens);
+    } catch (Error& e) {
+      e.add_context(to_string(value.place()) + ": vocabulary");
+      throw;
+    }
+  }
+}
 
 EncoderPtr parse_text_step(const spec::Node& step, const std::string& path, spec::Problems& problems) {
   static const spec::Node kEmpty = spec::Node::map({});
@@ -150,6 +189,13 @@ bool is_text_step(const spec::Node& step) {
   spec::Problems problems;
   const std::optional<spec::NamedConfig> named = spec::read_named(step, "", problems);
   return named && is_text_encoder(named->name);
+}
+
+void read_vocabulary_files(spec::Node& data, const std::string& base_dir) {
+  if (spec::Node* steps = data.find("preprocess")) read_vocabularies_below(*steps, base_dir);
+  for (const std::string_view part : {"train", "validation", "test"})
+    if (spec::Node* source = data.find(part); source && source->is_map())
+      if (spec::Node* text = source->find("text")) read_vocabularies_below(*text, base_dir);
 }
 
 std::vector<std::string> text_fields(const spec::Node& steps) {

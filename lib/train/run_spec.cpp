@@ -244,6 +244,7 @@ bool read_start(const std::string& path, RunSpec& spec, spec::Node& training, sp
 
 RunSpec parse_tree(spec::Node root, const std::string& file, const std::string& base_dir) {
   spec::expand_environment(root);
+  if (spec::Node* data = root.is_map() ? root.find("data") : nullptr; data && data->is_map()) read_vocabulary_files(*data, base_dir);
   RunSpec spec;
   spec.name = std::filesystem::path(file).stem().string();
   spec.base_dir = base_dir;

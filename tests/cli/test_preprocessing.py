@@ -93,6 +93,26 @@ class Learned(CliTest):
                 self.assertEqual((self.folder / "other.csv").read_text(), (self.folder / "out.csv").read_text())
         self.run_dltool("train", "run.yaml", "--resume", "auto", "training.epochs=9", "--json").succeeds()
 
+    def test_vocabulary_files(self):
+        """A file of tokens is the list of its lines, and the run does not need it any more."""
+        self.write_reviews()
+        words = GOOD + BAD
+        listed = REVIEWS.replace("output_sequence_length: 6}", "output_sequence_length: 6, vocabulary: [" + ", ".join(words) + "]}")
+        self.write("listed.yaml", listed.replace("output: run", "output: listed"))
+        (self.folder / "lists").mkdir()
+        self.write("lists/words.txt", "\r\n".join(words) + "\r\n")
+        self.write("lists/towns.txt", "Oslo\nRome\nLima")
+        self.write("named.yaml", REVIEWS.replace("output_sequence_length: 6}", "output_sequence_length: 6, vocabulary: lists/words.txt}")
+                   .replace("output_mode: one_hot", "output_mode: one_hot, vocabulary: lists/towns.txt"))
+        for run in ("listed.yaml", "named.yaml"):
+            self.run_dltool("train", run, "training.epochs=2").succeeds()
+        (self.folder / "lists/words.txt").unlink()
+        self.write("new.csv", "text,town\nA GREAT film,Paris\nlovely and fine,Lima\n")
+        self.run_dltool("predict", "run", "new.csv").succeeds()
+        self.run_dltool("train", "named.yaml").fails(2, "named.yaml:15:[0-9]+: vocabulary: .*lists/words.txt.*No such file")
+        self.write("lists/words.txt", "")
+        self.run_dltool("train", "named.yaml").fails(3, "words.txt: is empty; expected a vocabulary, one token a line")
+
     def test_layers(self):
         self.write_numbers()
         self.write("run.yaml", BINS)
