@@ -26,16 +26,13 @@ constexpr ApiRow kApi[] = {
 #undef DL_KERAS
 };
 
-// What has no class of its own here.
+// What has no class of its own here, besides the layers of absent_layers().
 struct NoteRow {
   std::string_view name;
   Support support;
   std::string_view note;
 };
 constexpr NoteRow kNotes[] = {
-    {"InputLayer", Support::kOtherwise, "the map 'inputs' of a model"},
-    {"StringLookup", Support::kOtherwise, "a step of data.preprocess; its vocabulary is given or learned"},
-    {"TextVectorization", Support::kOtherwise, "a step of data.preprocess; its vocabulary is given or learned"},
     {"Accuracy", Support::kYes, "for class numbers; 'accuracy' takes the kind that fits the loss"},
     {"Mean", Support::kOtherwise, "an expression as a metric"},
     {"Sum", Support::kOtherwise, "an expression as a metric, with reduction sum"},
@@ -44,15 +41,11 @@ constexpr NoteRow kNotes[] = {
     {"CSVLogger", Support::kOtherwise, "every run writes metrics.csv"},
     {"History", Support::kOtherwise, "every run writes metrics.jsonl"},
     {"ProgbarLogger", Support::kOtherwise, "the progress line"},
-    {"TensorBoard", Support::kYes, "scalars in every run, histograms of weights on request; without images"},
+    {"TensorBoard", Support::kYes, "scalars in every run, histograms and pictures of weights on request"},
     {"threshold", Support::kOtherwise, "takes two numbers, so it is no name in Keras either: Lambda with where(x > t, x, v)"},
     {"LambdaCallback", Support::kNo, "Python code"},
     {"RemoteMonitor", Support::kNo, "metrics.jsonl can be read by other programs while a run goes on"},
     {"OrbaxCheckpoint", Support::kNo, "a format of JAX; ModelCheckpoint writes HDF5"},
-    {"FlaxLayer", Support::kNo, "Python code"},
-    {"JaxLayer", Support::kNo, "Python code"},
-    {"TFSMLayer", Support::kNo, "a TensorFlow SavedModel; convert it to ONNX first"},
-    {"TorchModuleWrapper", Support::kNo, "Python code; export it to ONNX first"},
     {"Layer", Support::kBaseClass, "a layer of your own: Lambda with an expression"},
     {"Wrapper", Support::kBaseClass, ""},
     {"InputSpec", Support::kBaseClass, ""},
@@ -100,7 +93,13 @@ bool is_there(const ApiRow& row) {
 
 std::vector<KerasClass> keras_classes() {
   std::vector<KerasClass> classes;
+  const std::span<const AbsentLayer> absent = absent_layers();
   for (const ApiRow& row : kApi) {
+    const auto layer = std::find_if(absent.begin(), absent.end(), [&](const AbsentLayer& a) { return a.class_name == row.name; });
+    if (layer != absent.end()) {
+      classes.push_back({row.kind, row.name, layer->otherwise ? Support::kOtherwise : Support::kNo, layer->note});
+      continue;
+    }
     const auto note = std::find_if(std::begin(kNotes), std::end(kNotes), [&](const NoteRow& n) { return n.name == row.name; });
     if (note != std::end(kNotes))
       classes.push_back({row.kind, row.name, note->support, note->note});

@@ -1,6 +1,7 @@
 #include "layers/build.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "layers/regularizers.h"
@@ -31,6 +32,17 @@ std::vector<MaskedVar> build_call(LayerContext& context, std::vector<MaskedVar> 
   if (context.training() && context.config().has("activity_regularizer") && context.config().given("activity_regularizer"))
     add_activity_loss(context, outputs[0].value);
   return outputs;
+}
+
+// "inputs of 'sum': 'a' float32[batch, 5], 'b' float32[batch, 4, 6]"
+std::string describe_inputs(const Model& model, const LayerCall& call, const std::vector<MaskedVar>& values) {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ModelRef& ref = call.inputs[i];
+    const std::string& name = ref.is_input ? model.inputs[ref.index].name : model.calls[ref.index].name;
+    texts.push_back(fmt::format("'{}{}' {}", name, ref.output ? fmt::format(":{}", ref.output) : "", to_string(values[i].value.type())));
+  }
+  return fmt::format("inputs of '{}': {}", call.name, fmt::join(texts, ", "));
 }
 
 }  // namespace
@@ -64,10 +76,10 @@ ModelGraph build_model(const Model& model, Graph& graph, WeightRegistry& registr
       const ScopeGuard scope(graph, call.name);
       LayerContext context(graph, registry, result, {options.mode, options.precision, options.seed, options.counter}, layer,
                            uses[call.layer]++);
-      trace.outputs = build_call(context, std::move(operands));
-    } catch (UserError& error) {
-      error.add_context(fmt::format("{}: layer '{}'", to_string(call.place), call.name));
-      throw;
+      trace.outputs = build_call(context, operands);
+    } catch (const UserError& error) {
+      throw UserError(
+          fmt::format("{}: layer '{}': {}; {}", to_string(call.place), call.name, error.what(), describe_inputs(model, call, operands)));
     }
     trace.end_node = graph.size();
     result.calls.push_back(std::move(trace));

@@ -215,7 +215,14 @@ struct LayerDef {
 #undef DL_LAYER
 std::span<const LayerDef* const> layer_table();               // every row of layers.def
 const LayerDef* find_layer_def(std::string_view class_name);  // null when unknown
-std::string layer_suggestion(std::string_view class_name);    // " (did you mean 'Conv2D'?)"
+std::string layer_suggestion(std::string_view class_name);    // " (did you mean 'Conv2D'?)", or what Keras's class is here
+// A layer of Keras that is none here.
+struct AbsentLayer {
+  std::string_view class_name;
+  bool otherwise;         // what it does can be had
+  std::string_view note;  // how, or why not
+};
+std::span<const AbsentLayer> absent_layers();
 // Keras's default name of a class: "Conv2D" -> "conv2d", "MaxPooling2D" -> "max_pooling2d".
 std::string snake_case(std::string_view class_name);
 // A class with its config, without connections; null after reporting. For wrappers. Names default to snake_case.

@@ -40,7 +40,20 @@ constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"SeparableConvolution2D", "SeparableConv2D"},
 };
 
+constexpr AbsentLayer kAbsent[] = {
+    {"InputLayer", true, "the map 'inputs' of a model"},
+    {"StringLookup", true, "a step of data.preprocess; its vocabulary is given or learned"},
+    {"TextVectorization", true, "a step of data.preprocess; its vocabulary is given or learned"},
+    {"MaxNumBoundingBoxes", false, "it cuts lists of boxes and leaves images as they are; a model here has no boxes, so leave it out"},
+    {"FlaxLayer", false, "Python code"},
+    {"JaxLayer", false, "Python code"},
+    {"TFSMLayer", false, "a TensorFlow SavedModel; convert it to ONNX first"},
+    {"TorchModuleWrapper", false, "Python code; export it to ONNX first"},
+};
+
 }  // namespace
+
+std::span<const AbsentLayer> absent_layers() { return kAbsent; }
 
 std::span<const LayerDef* const> layer_table() { return kTable; }
 
@@ -53,6 +66,9 @@ const LayerDef* find_layer_def(std::string_view class_name) {
 }
 
 std::string layer_suggestion(std::string_view class_name) {
+  for (const AbsentLayer& absent : kAbsent)
+    if (class_name == absent.class_name)
+      return (absent.otherwise ? "; here it is " : "; dltool does not have it: ") + std::string(absent.note);
   std::vector<std::string_view> names = {"Input"};
   for (const LayerDef* def : kTable) names.emplace_back(def->class_name);
   // Somebody who writes conv2d means Conv2D, whatever the edit distance says.
@@ -64,7 +80,8 @@ std::string layer_suggestion(std::string_view class_name) {
   };
   for (std::string_view name : names)
     if (lower(name) == lower(class_name)) return " (did you mean '" + std::string(name) + "'?)";
-  return spec::suggestion(class_name, names);
+  const std::string near = spec::suggestion(class_name, names);
+  return near.empty() ? "; 'dltool inspect --support' lists them all" : near;
 }
 
 std::string snake_case(std::string_view class_name) {

@@ -47,7 +47,7 @@ TEST_CASE("a shared layer has one set of weights") {
       Built("inputs: {x: [4], y: [5]}\nlayers:\n  - Dense: {name: a, units: 3, inputs: x}\n  - call: {layer: a, inputs: y}\noutputs: [a, "
             "a_1]\n"),
       "m.yaml:4:5: layer 'a_1': weight 'a/kernel' is float32[4, 3] from an earlier use and cannot be float32[5, 3]: a shared layer needs "
-      "inputs of equal size",
+      "inputs of equal size; inputs of 'a_1': 'y' float32[batch, 5]",
       UserError);
 }
 
@@ -59,6 +59,12 @@ TEST_CASE("every problem of a model is reported with its place") {
       "  - Conv2D: {filters: 0, kernel_size: [3, 3, 3], paddin: same}\n"
       "  - Dense: {units: 3, activation: rellu, lora_rank: 4}\n");
   CHECK(lines.find("m.yaml:3:5: layers[0].Conv2d: unknown layer 'Conv2d' (did you mean 'Conv2D'?)") != std::string::npos);
+  CHECK(problems_of("inputs: {x: [4]}\nlayers:\n  - TFSMLayer: {}\n")
+            .find("'TFSMLayer'; dltool does not have it: a TensorFlow SavedModel;") != std::string::npos);
+  CHECK(problems_of("inputs: {x: [4]}\nlayers:\n  - StringLookup: {}\n").find("'StringLookup'; here it is a step of data.preprocess") !=
+        std::string::npos);
+  CHECK(problems_of("inputs: {x: [4]}\nlayers:\n  - Zzz: {}\n").find("'Zzz'; 'dltool inspect --support' lists them all") !=
+        std::string::npos);
   CHECK(lines.find("m.yaml:4:23: layers[1].Conv2D.filters: is 0, must be an integer >= 1") != std::string::npos);
   CHECK(lines.find("layers[1].Conv2D.kernel_size: is a list, must be an integer >= 1 or a list of 2 integers >= 1") != std::string::npos);
   CHECK(lines.find("(did you mean 'padding'?)") != std::string::npos);
@@ -85,7 +91,13 @@ TEST_CASE("a shape that does not fit names the layer and its place") {
   CHECK_THROWS_WITH_AS(Built("inputs: {x: {shape: [4, 4, 1]}}\nlayers:\n  - Conv2D: {filters: 2, kernel_size: 5, name: conv2}\n"),
                        doctest::Contains("m.yaml:3:5: layer 'conv2': conv("), UserError);
   CHECK_THROWS_WITH_AS(Built("inputs: {x: [4]}\nlayers:\n  - Conv2D: {filters: 2, kernel_size: 5}\n"),
-                       "m.yaml:3:5: layer 'conv2d': Conv2D needs 4 axes [batch, height, width, channels], got [batch, 4]", UserError);
+                       "m.yaml:3:5: layer 'conv2d': Conv2D needs 4 axes [batch, height, width, channels], got [batch, 4]; inputs of "
+                       "'conv2d': 'x' float32[batch, 4]",
+                       UserError);
+  CHECK_THROWS_WITH_AS(
+      Built("inputs: {x: [8], z: {shape: [4], dtype: int32}}\nlayers:\n  - LSTM: {units: 3, return_state: true, name: l, "
+            "inputs: s}\n  - Reshape: {target_shape: [2, 4], name: s, inputs: x}\n  - Add: {name: sum, inputs: ['l:1', z]}\n"),
+      doctest::Contains("; inputs of 'sum': 'l:1' float32[batch, 3], 'z' int32[batch, 4]"), UserError);
   CHECK_THROWS_WITH_AS(Built("inputs: {x: [null]}\nlayers:\n  - Dense: {units: 2}\n"),
                        doctest::Contains("depends on 'time', which is not known"), UserError);
 }
