@@ -94,10 +94,9 @@ TEST_CASE("a shape that does not fit names the layer and its place") {
                        "m.yaml:3:5: layer 'conv2d': Conv2D needs 4 axes [batch, height, width, channels], got [batch, 4]; inputs of "
                        "'conv2d': 'x' float32[batch, 4]",
                        UserError);
-  CHECK_THROWS_WITH_AS(
-      Built("inputs: {x: [8], z: {shape: [4], dtype: int32}}\nlayers:\n  - LSTM: {units: 3, return_state: true, name: l, "
-            "inputs: s}\n  - Reshape: {target_shape: [2, 4], name: s, inputs: x}\n  - Add: {name: sum, inputs: ['l:1', z]}\n"),
-      doctest::Contains("; inputs of 'sum': 'l:1' float32[batch, 3], 'z' int32[batch, 4]"), UserError);
+  CHECK_THROWS_WITH_AS(Built("inputs: {x: [8], z: {shape: [4], dtype: int32}}\nlayers:\n  - Reshape: {target_shape: [2, 4], inputs: x}\n"
+                             "  - LSTM: {units: 3, return_state: true, name: l}\n  - Add: {name: sum, inputs: ['l:1', z]}\n"),
+                       doctest::Contains("; inputs of 'sum': 'l:1' float32[batch, 3], 'z' int32[batch, 4]"), UserError);
   CHECK_THROWS_WITH_AS(Built("inputs: {x: [null]}\nlayers:\n  - Dense: {units: 2}\n"),
                        doctest::Contains("depends on 'time', which is not known"), UserError);
 }
