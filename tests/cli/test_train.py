@@ -100,6 +100,29 @@ class Train(CliTest):
         self.write("run.yaml", text.replace("batch_shape: [16, 64]", "shape: [64]"))
         self.run_dltool("train", "run.yaml").fails(2, r"layer 'lstm': stateful .* give the input a batch_shape")
 
+    def test_states_go_on_where_a_run_was_interrupted(self):
+        """What a stateful layer remembers is in the checkpoint: the losses are those of a run that was never interrupted."""
+        self.write("run.yaml", """model:
+  inputs: {x: {batch_shape: [16, 6]}}
+  layers:
+    - Reshape: {target_shape: [3, 2]}
+    - LSTM: {units: 4, stateful: true}
+    - Dense: {units: 2, activation: softmax}
+data:
+  train: {format: synthetic, samples: 64, shape: [6], classes: 2}
+  shuffle: false
+training: {loss: sparse_categorical_crossentropy, optimizer: adam, batch_size: 16, epochs: 4}
+output: out
+""")
+        losses = lambda run: [json.loads(line)["loss"] for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        self.run_dltool("train", "run.yaml", "-q", "-o", "whole").succeeds()
+        self.run_dltool("train", "run.yaml", "-q", "training.epochs=2").succeeds()
+        self.run_dltool("train", "run.yaml", "-q", "--resume", "auto").succeeds()
+        self.assertEqual(losses("out"), losses("whole"))
+        # Without its states an epoch has other losses.
+        self.run_dltool("train", "run.yaml", "-q", "-o", "reset", "training.reset_states=true").succeeds()
+        self.assertNotEqual(losses("reset")[1:], losses("whole")[1:])
+
     def test_learning_rate_scheduler_takes_an_expression(self):
         run = lambda schedule, *more: self.run_dltool("train", "run.yaml", "-q", f"training.callbacks=[{{LearningRateScheduler: {{schedule: '{schedule}'}}}}]", *more)
         run("where(epoch < 1, lr, lr / 2)").succeeds()
