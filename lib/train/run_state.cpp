@@ -71,6 +71,7 @@ std::string to_json(const RunState& s) {
   if (s.best_epoch) json["best_epoch"] = *s.best_epoch;
   if (s.anomaly_threshold) json["anomaly_threshold"] = number(*s.anomaly_threshold);
   if (!s.layers.empty()) json["layers"] = s.layers;
+  if (s.averages_in_model) json["averages_in_model"] = true;
   return json.dump();
 }
 
@@ -94,6 +95,7 @@ RunState run_state_from_json(const std::string& text, const std::string& origin)
     if (json.contains("best_epoch")) s.best_epoch = json.at("best_epoch").get<int64_t>();
     if (json.contains("anomaly_threshold")) s.anomaly_threshold = to_double(json.at("anomaly_threshold"));
     if (json.contains("layers")) s.layers = json.at("layers").get<std::string>();
+    if (json.contains("averages_in_model")) s.averages_in_model = json.at("averages_in_model").get<bool>();
     return s;
   } catch (const nlohmann::json::exception& e) {
     throw FileError(origin + ": the state of the run is damaged (" + e.what() + "); use an older checkpoint");

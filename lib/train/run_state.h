@@ -17,6 +17,7 @@ struct RunState {
   int64_t step = 0;                     // optimizer steps done
   std::vector<double> sums;             // LogAccumulator of the running epoch; empty at its start
   std::vector<std::string> callbacks;   // state of each, in the order of the spec
+  bool averages_in_model = false;       // the moving averages stand in the place of the weights (SwapEMAWeights)
   std::optional<double> learning_rate;  // set by a callback in place of the schedule
   double learning_rate_factor = 1;      // of rollbacks
   int64_t rollbacks = 0, skipped_steps = 0;

@@ -316,6 +316,7 @@ class Trainer {
     } else if (leader()) {
       log_warning("the callbacks are others than before; they start anew");
     }
+    if (state_.averages_in_model != averages_in_model()) swap_averages();  // nobody is left who would
     restore_sums();
     for (const auto& [name, tensor] : resumed_->parameters)
       if (name.rfind(kRememberedPrefix, 0) == 0) remembered_[name.substr(std::string_view(kRememberedPrefix).size())] = tensor;
@@ -636,8 +637,12 @@ class Trainer {
   // use_ema: training ends with the moving averages as the weights.
   void take_averages() {
     if (!training_.optimizer.config.flag("use_ema")) return;
-    const bool there = std::any_of(callbacks_.begin(), callbacks_.end(), [](const auto& c) { return c->averages_in_model(); });
+    const bool there = averages_in_model();
     for_each_average([there](Tensor& weight, Tensor& average) { there ? average = weight.clone() : weight = average.clone(); });
+  }
+
+  bool averages_in_model() const {
+    return std::any_of(callbacks_.begin(), callbacks_.end(), [](const auto& c) { return c->averages_in_model(); });
   }
 
   void swap_averages() {
@@ -679,6 +684,7 @@ class Trainer {
     for (const auto& [name, value] : remembered_) c.parameters[kRememberedPrefix + name] = value;
     state_.callbacks.clear();
     for (const auto& callback : callbacks_) state_.callbacks.push_back(callback->to_json());
+    state_.averages_in_model = averages_in_model();
     if (state_.batch > 0) state_.sums = logs_->state();
     if (scorer_) state_.anomaly_threshold = find_threshold();
     c.state = to_json(state_);

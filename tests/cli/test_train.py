@@ -123,6 +123,23 @@ output: out
         self.run_dltool("train", "run.yaml", "-q", "-o", "reset", "training.reset_states=true").succeeds()
         self.assertNotEqual(losses("reset")[1:], losses("whole")[1:])
 
+    def test_averages_give_way_to_the_weights_when_their_callback_is_gone(self):
+        """A checkpoint of swap_on_epoch holds the averages as the weights; a resume without the callback trains the weights on."""
+        self.write("run.yaml", """model: {inputs: {x: [6]}, layers: [Dense: {units: 2, activation: softmax}]}
+data: {train: {format: synthetic, samples: 64, shape: [6], classes: 2}}
+training: {loss: sparse_categorical_crossentropy, optimizer: {SGD: {use_ema: true}}, batch_size: 16, epochs: 4}
+output: out
+""")
+        swap = "training.callbacks=[{SwapEMAWeights: {swap_on_epoch: true}}]"
+        losses = lambda run: [json.loads(line)["loss"] for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        self.run_dltool("train", "run.yaml", "-q", "-o", "whole").succeeds()
+        # The last epoch ends with the averages as the weights for good; one that was cut short does not.
+        self.run_dltool("train", "run.yaml", "-q", "-o", "cut", "training.checkpoints.keep=9", swap).succeeds()
+        for checkpoint in sorted((self.folder / "cut/checkpoints").glob("step-*"))[2:]:
+            checkpoint.unlink()
+        self.run_dltool("train", "run.yaml", "-o", "cut", "--resume", "auto").succeeds().complains("the callbacks are others than before")
+        self.assertEqual(losses("cut"), losses("whole"))
+
     def test_learning_rate_scheduler_takes_an_expression(self):
         run = lambda schedule, *more: self.run_dltool("train", "run.yaml", "-q", f"training.callbacks=[{{LearningRateScheduler: {{schedule: '{schedule}'}}}}]", *more)
         run("where(epoch < 1, lr, lr / 2)").succeeds()
