@@ -227,5 +227,7 @@ std::span<const AbsentLayer> absent_layers();
 std::string snake_case(std::string_view class_name);
 // A class with its config, without connections; null after reporting. For wrappers. Names default to snake_case.
 std::shared_ptr<const Layer> read_child_layer(const spec::Node& node, const std::string& path, spec::Problems& problems);
+// The check of a wrapper: reads its key `layer`, a layer of one input, into children.
+void wrap_child_layer(Layer& layer, spec::Reader& reader);
 
 }  // namespace dl

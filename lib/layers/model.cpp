@@ -387,6 +387,15 @@ std::shared_ptr<const Layer> read_child_layer(const spec::Node& node, const std:
   return layer;
 }
 
+void wrap_child_layer(Layer& layer, spec::Reader& reader) {
+  const auto child = read_child_layer(layer.config.node("layer"), reader.path_of("layer"), reader.problems());
+  if (!child) return;
+  if (child->def->min_inputs > 1) reader.report("layer", fmt::format("is {}, must be a layer of one input", child->def->class_name));
+  auto wrapped = std::make_shared<Layer>(*child);
+  wrapped->trainable = wrapped->trainable && layer.trainable;
+  layer.children["layer"] = wrapped;
+}
+
 namespace {
 
 // A model given as operators: {name, graph}.

@@ -12,15 +12,6 @@ namespace {
 
 constexpr double kSpectralEpsilon = 1e-7;  // Keras's backend.epsilon()
 
-void check_spectral_normalization(Layer& layer, spec::Reader& reader) {
-  const auto child = read_child_layer(layer.config.node("layer"), reader.path_of("layer"), reader.problems());
-  if (!child) return;
-  if (child->def->min_inputs > 1) reader.report("layer", fmt::format("is {}, must be a layer of one input", child->def->class_name));
-  auto wrapped = std::make_shared<Layer>(*child);
-  wrapped->trainable = wrapped->trainable && layer.trainable;
-  layer.children["layer"] = wrapped;
-}
-
 Var to_unit_length(Var x) { return x * minimum(rsqrt(reduce_sum(square(x))), 1 / kSpectralEpsilon); }
 
 // The vector u [1, columns] and the kernel divided by its largest singular value as u tells it, after `iterations` of the power method.
@@ -74,7 +65,7 @@ const LayerDef layer_spectral_normalization = {
     .class_name = "SpectralNormalization",
     .summary = "Divides the kernel of a layer by its largest singular value before every training step.",
     .keys = {{.name = "layer", .kind = KeyKind::kLayer, .required = true}, int_key("power_iterations", spec::Node::integer(1), 1)},
-    .check = check_spectral_normalization,
+    .check = wrap_child_layer,
     .build = build_spectral_normalization,
 };
 

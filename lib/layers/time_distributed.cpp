@@ -9,15 +9,6 @@
 namespace dl {
 namespace {
 
-void check_time_distributed(Layer& layer, spec::Reader& reader) {
-  const auto child = read_child_layer(layer.config.node("layer"), reader.path_of("layer"), reader.problems());
-  if (!child) return;
-  if (child->def->min_inputs > 1) reader.report("layer", fmt::format("is {}, must be a layer of one input", child->def->class_name));
-  auto wrapped = std::make_shared<Layer>(*child);
-  wrapped->trainable = wrapped->trainable && layer.trainable;
-  layer.children["layer"] = wrapped;
-}
-
 // Whether the steps must not be samples of one batch: in training a step's result may depend on which samples come with it, and a
 // stateful layer has as many states as there are samples.
 bool goes_step_by_step(const Layer& layer, bool training) {
@@ -75,7 +66,7 @@ const LayerDef layer_time_distributed = {
     .masking = Masking::kPass,
     .autocast = false,
     .keys = {{.name = "layer", .kind = KeyKind::kLayer, .required = true}},
-    .check = check_time_distributed,
+    .check = wrap_child_layer,
     .build = build_time_distributed,
 };
 

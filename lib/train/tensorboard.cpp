@@ -26,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using dltool::events::Event;
+using dltool::events::TensorProto;
 
 static_assert(std::endian::native == std::endian::little, "TFRecord framing below copies little-endian integers");
 
@@ -51,6 +52,19 @@ T read_integer(std::string_view bytes) {
 }
 
 std::string to_record(const Event& event) { return frame_record(event.SerializeAsString()); }
+
+// For a plugin of TensorBoard, with one tensor that is still empty.
+Event make_tensor_event(double time, int64_t step, const std::string& tag, const char* plugin, int data_class) {
+  Event event;
+  event.set_wall_time(time);
+  event.set_step(step);
+  auto* added = event.mutable_summary()->add_value();
+  added->set_tag(tag);
+  added->mutable_metadata()->mutable_plugin_data()->set_plugin_name(plugin);
+  added->mutable_metadata()->set_data_class(data_class);
+  return event;
+}
+TensorProto* tensor_of(Event& event) { return event.mutable_summary()->mutable_value(0)->mutable_tensor(); }
 
 double unix_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
@@ -215,15 +229,8 @@ void EventWriter::add_scalars(int64_t step, const Logs& scalars) {
 void EventWriter::add_histogram(int64_t step, const std::string& tag, const Tensor& values) {
   const std::vector<double> rows = histogram_rows(values);
   if (rows.empty()) return;
-  Event event;
-  event.set_wall_time(clock_());
-  event.set_step(step);
-  auto* added = event.mutable_summary()->add_value();
-  added->set_tag(tag);
-  auto* metadata = added->mutable_metadata();
-  metadata->mutable_plugin_data()->set_plugin_name("histograms");
-  metadata->set_data_class(kClassTensor);
-  auto* tensor = added->mutable_tensor();
+  Event event = make_tensor_event(clock_(), step, tag, "histograms", kClassTensor);
+  TensorProto* tensor = tensor_of(event);
   tensor->set_dtype(kFloat64Number);
   for (const int64_t size : {static_cast<int64_t>(rows.size()) / 3, int64_t{3}}) tensor->mutable_tensor_shape()->add_dim()->set_size(size);
   tensor->set_tensor_content(rows.data(), rows.size() * sizeof(double));
@@ -234,15 +241,8 @@ void EventWriter::add_picture(int64_t step, const std::string& tag, const Tensor
   const Tensor pictures = to_pictures(weight);
   if (pictures.rank() != 4) return;
   const int64_t count = std::min(pictures.dims()[0], kPictures);
-  Event event;
-  event.set_wall_time(clock_());
-  event.set_step(step);
-  auto* added = event.mutable_summary()->add_value();
-  added->set_tag(tag);
-  auto* metadata = added->mutable_metadata();
-  metadata->mutable_plugin_data()->set_plugin_name("images");
-  metadata->set_data_class(kClassBlobs);
-  auto* tensor = added->mutable_tensor();
+  Event event = make_tensor_event(clock_(), step, tag, "images", kClassBlobs);
+  TensorProto* tensor = tensor_of(event);
   tensor->set_dtype(kStringNumber);
   tensor->mutable_tensor_shape()->add_dim()->set_size(2 + count);
   tensor->add_string_val(std::to_string(pictures.dims()[2]));
