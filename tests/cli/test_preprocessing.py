@@ -98,6 +98,7 @@ class Learned(CliTest):
         self.write_reviews()
         words = GOOD + BAD
         listed = REVIEWS.replace("output_sequence_length: 6}", "output_sequence_length: 6, vocabulary: [" + ", ".join(words) + "]}")
+        listed = listed.replace("output_mode: one_hot", "output_mode: one_hot, vocabulary: [Oslo, Rome, Lima]")
         self.write("listed.yaml", listed.replace("output: run", "output: listed"))
         (self.folder / "lists").mkdir()
         self.write("lists/words.txt", "\r\n".join(words) + "\r\n")
@@ -106,10 +107,12 @@ class Learned(CliTest):
                    .replace("output_mode: one_hot", "output_mode: one_hot, vocabulary: lists/towns.txt"))
         for run in ("listed.yaml", "named.yaml"):
             self.run_dltool("train", run, "training.epochs=2").succeeds()
+        losses = [[json.loads(line)["loss"] for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()] for run in ("listed", "run")]
+        self.assertEqual(*losses)
         (self.folder / "lists/words.txt").unlink()
         self.write("new.csv", "text,town\nA GREAT film,Paris\nlovely and fine,Lima\n")
         self.run_dltool("predict", "run", "new.csv").succeeds()
-        self.run_dltool("train", "named.yaml").fails(2, "named.yaml:15:[0-9]+: vocabulary: .*lists/words.txt.*No such file")
+        self.run_dltool("train", "named.yaml").fails(4, "named.yaml:15:[0-9]+: vocabulary: .*lists/words.txt: cannot open: No such file")
         self.write("lists/words.txt", "")
         self.run_dltool("train", "named.yaml").fails(3, "words.txt: is empty; expected a vocabulary, one token a line")
 
