@@ -253,6 +253,8 @@ class Options(unittest.TestCase):
         problems = []
         full = self.folder / "full.onnx"
         for k, case in enumerate(onnx_models.cases()):
+            if case.refused and case.below > 17:
+                continue
             if k % 3 and not case.name.startswith(("lstm", "gru", "bi-", "batch", "mha", "unet")):
                 continue
             source = self.folder / "model.yaml"

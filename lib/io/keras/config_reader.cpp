@@ -20,8 +20,10 @@ bool is_model_class(std::string_view name) { return name == "Sequential" || name
 
 // Image layers, for which Keras writes down what is the default of their call; it does not act on it.
 bool trains_by_default(std::string_view name) {
-  static constexpr std::string_view kOthers[] = {"Resizing", "CenterCrop", "Solarization", "AutoContrast", "MixUp", "CutMix"};
-  return name.starts_with("Random") || std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers);
+  static constexpr std::string_view kOthers[] = {
+      "Resizing", "CenterCrop", "Solarization", "AutoContrast", "MixUp",
+      "CutMix",   "AugMix",     "Equalization", "Pipeline",     "ContrastLimitedAdaptiveHistogramEqualization"};
+  return name.starts_with("Rand") || std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers);
 }
 
 std::string text_of(const Node* node) { return node && node->is_string() ? node->as_string() : std::string(); }
