@@ -295,7 +295,6 @@ ExitCode run_predict(const PredictOptions& options) {
   NamedTensors arrays;
   if (!options.inputs_npz.empty()) arrays = read_npz(options.inputs_npz);
   const LoadedModel loaded = load_with_inputs(options.model, arrays);
-  const Program program = build_inference_program(loaded.model, loaded.precision());
   const std::unique_ptr<Backend> backend = make_cpu_backend();
   CompileOptions compiling = compile_options(loaded);
   compiling.run_once = is_one_run(loaded, arrays, options);
@@ -304,6 +303,7 @@ ExitCode run_predict(const PredictOptions& options) {
     predict_anomalies(loaded, session, options);
     return ExitCode::kDone;
   }
+  const Program program = build_inference_program(loaded.model, loaded.precision());
   set_parameters(loaded, program, session.parameters());
   if (!options.inputs_npz.empty())
     predict_arrays(loaded, arrays, program, session, options);
