@@ -85,6 +85,17 @@ void adapt_layers(const RunSpec& spec, const DatasetPtr& training, Backend& back
   for (const AdaptRequest& request : layers_to_adapt(spec.model)) adapt(spec, request, training, backend, parameters);
 }
 
+namespace {
+
+Model model_of(const spec::Node& tree) {
+  spec::Problems problems;
+  Model model = parse_model(tree, "", problems);
+  problems.throw_if_any();
+  return model;
+}
+
+}  // namespace
+
 spec::Node learn_layers(const RunSpec& spec, const DatasetPtr& training, Backend& backend) {
   spec::Node learned;
   RunSpec known = spec;
@@ -97,9 +108,7 @@ spec::Node learn_layers(const RunSpec& spec, const DatasetPtr& training, Backend
     each_batch(known, part, training, backend, program, nullptr, [&](const Tensor& values) { request->learner->add(values); });
     if (learned.is_null()) learned = spec::Node::map({});
     learned.set(request->layer, request->learner->finish());
-    spec::Problems problems;
-    known.model = parse_model(with_learned(spec.model_tree, spec.model, learned), "", problems);
-    problems.throw_if_any();
+    known.model = model_of(with_learned(spec.model_tree, spec.model, learned));
   }
   return learned;
 }
@@ -108,9 +117,7 @@ void set_learned_layers(RunSpec& spec, const std::string& learned, const std::st
   const spec::Node layers = spec::parse_yaml(learned, origin);
   if (!layers.is_map()) throw FileError(origin + ": what its layers have learned is damaged; use an older checkpoint");
   spec::Node tree = with_learned(spec.model_tree, spec.model, layers);
-  spec::Problems problems;
-  spec.model = parse_model(tree, "", problems);
-  problems.throw_if_any();
+  spec.model = model_of(tree);
   if (in_tree) spec.model_tree = std::move(tree);
 }
 
