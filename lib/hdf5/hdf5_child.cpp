@@ -36,7 +36,6 @@ struct Problem {
   throw Problem{object.empty() ? message : object + ": " + message};
 }
 
-// Owns an HDF5 identifier.
 // What cannot be had is told the parent.
 struct Id : hdf5::Id {
   Id(hid_t id, herr_t (*close)(hid_t), const std::string& object, const char* what) : hdf5::Id(checked(id, object, what), close, what) {}

@@ -26,7 +26,7 @@ AnomalySpec read_anomalies(const spec::Node& node, const std::string& path, spec
 
 // The mean error of each sample (first axis); both tensors hold as many values.
 std::vector<double> sample_errors(const Tensor& target, const Tensor& prediction, ErrorKind kind);
-// The quantile with linear interpolation (as NumPy's), times the factor; NaN errors are left out. Sorts `errors`.
+// The quantile with linear interpolation (as NumPy's), times the factor; NaN errors are left out.
 double anomaly_threshold(std::vector<double> errors, const AnomalySpec& spec);
 
 struct Alarm {
