@@ -31,6 +31,7 @@ THIRD_PARTY = {
     "google/protobuf/": ["lib/io", "lib/train", "lib/data"],
     "jerror.h": ["lib/data"],
     "jpeglib.h": ["lib/data"],
+    "minizip/": ["lib/zip"],
     "mosquitto.h": ["lib/stream"],
     "mpi.h": ["lib/dist/mpi"],
     "nccl.h": ["lib/backend/cuda", "lib/dist"],
@@ -41,8 +42,7 @@ THIRD_PARTY = {
     "simdjson": ["lib/stream"],
     "spdlog/": ["lib", "apps"],
     "yaml-cpp/": ["lib/spec"],
-    "zip.h": ["lib/data", "lib/io", "lib/ckpt"],
-    "zlib.h": ["lib/base", "lib/data", "lib/io", "lib/ckpt", "lib/train"],
+    "zlib.h": ["lib/base", "lib/data", "lib/io", "lib/ckpt", "lib/train", "lib/zip"],
 }
 # Of the compiler and the system: anywhere.
 SYSTEM = re.compile(

@@ -1,6 +1,8 @@
 #include "base/sha256.h"
 
-#include <openssl/evp.h>
+// SHA256_Init and its like are deprecated in OpenSSL 3 for EVP, whose tables of all algorithms would come into every start of dltool.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <array>
 #include <cerrno>
@@ -12,26 +14,22 @@
 namespace dl {
 
 struct Sha256::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
+  SHA256_CTX context;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {
-  DL_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1, "SHA-256 cannot start");
-}
+Sha256::Sha256() : state_(std::make_unique<State>()) { DL_CHECK(SHA256_Init(&state_->context) == 1, "SHA-256 cannot start"); }
 Sha256::~Sha256() = default;
 
-void Sha256::update(const void* data, size_t bytes) { DL_CHECK(EVP_DigestUpdate(state_->context, data, bytes) == 1, "SHA-256 failed"); }
+void Sha256::update(const void* data, size_t bytes) { DL_CHECK(SHA256_Update(&state_->context, data, bytes) == 1, "SHA-256 failed"); }
 
 std::string Sha256::hex() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  DL_CHECK(EVP_DigestFinal_ex(state_->context, digest.data(), &size) == 1, "SHA-256 failed");
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  DL_CHECK(SHA256_Final(digest.data(), &state_->context) == 1, "SHA-256 failed");
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
+  for (const unsigned char byte : digest) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
   }
   return text;
 }

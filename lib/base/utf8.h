@@ -1,8 +1,9 @@
-// Reading UTF-8 one code point at a time. Who uses it: terminal, log, report. Never reads beyond the view.
+// Reading UTF-8 one code point at a time. Who uses it: terminal, log, report, names of files. Never reads beyond the view.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace dl {
@@ -29,5 +30,8 @@ inline CodePoint decode_utf8(std::string_view text) {
   if (overlong || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {0xFFFD, 1, false};
   return {value, size, true};
 }
+
+// `text` as one printable line: control characters and bytes that are not UTF-8 appear as \n, \x1b, ...
+std::string printable(std::string_view text);
 
 }  // namespace dl

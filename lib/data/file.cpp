@@ -13,7 +13,6 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/utf8.h"
 
 namespace dl {
 namespace {
@@ -149,22 +148,6 @@ class Stream : public ByteStream {
 };
 
 }  // namespace
-
-std::string printable(std::string_view path) {
-  std::string text;
-  while (!path.empty()) {
-    const CodePoint c = decode_utf8(path);
-    const size_t size = c.valid ? static_cast<size_t>(c.size) : 1;
-    if (c.valid && c.value == '\n')
-      text += "\\n";
-    else if (!c.valid || c.value < 0x20 || c.value == 0x7f)
-      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(path[0]));
-    else
-      text += path.substr(0, size);
-    path.remove_prefix(size);
-  }
-  return text;
-}
 
 std::string resolve_path(const std::string& base_dir, const std::string& path) {
   if (path == "-" || base_dir.empty() || path.starts_with('/') || path.find("://") != std::string::npos) return path;

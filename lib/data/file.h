@@ -12,10 +12,9 @@
 #include <string_view>
 #include <vector>
 
-namespace dl {
+#include "base/utf8.h"
 
-// `path` as one printable line: control characters and bytes that are not UTF-8 appear as \n, \x1b, ...
-std::string printable(std::string_view path);
+namespace dl {
 
 // Absolute paths, "-" and URLs as they are; anything else relative to `base_dir`.
 std::string resolve_path(const std::string& base_dir, const std::string& path);

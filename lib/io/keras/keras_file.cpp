@@ -7,12 +7,12 @@
 #include "base/error.h"
 #include "io/format.h"
 #include "io/keras/archive.h"
-#include "io/keras/archive_writer.h"
 #include "io/keras/export.h"
 #include "io/keras/import.h"
 #include "io/keras/json_node.h"
 #include "io/keras/layer_config.h"
 #include "io/keras/training.h"
+#include "zip/zip_writer.h"
 
 namespace dl {
 namespace {
@@ -26,7 +26,7 @@ bool probe(const std::string& path, std::string_view head) {
          (head.substr(30).starts_with(kConfig) || head.substr(30).starts_with(kMetadata));
 }
 
-spec::Node read_vocabulary(const KerasArchive& archive, const std::string& path, const std::string& member) {
+spec::Node read_vocabulary(KerasArchive& archive, const std::string& path, const std::string& member) {
   std::vector<spec::Node> tokens;
   const std::string text = archive.read_text(member);
   for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
@@ -42,7 +42,7 @@ spec::Node read_vocabulary(const KerasArchive& archive, const std::string& path,
 }
 
 // A vocabulary that was learnt from data stands in a member of its own; here it is put where one that was given stands.
-void take_vocabularies(spec::Node& model, const std::string& folder, const KerasArchive& archive, const std::string& path) {
+void take_vocabularies(spec::Node& model, const std::string& folder, KerasArchive& archive, const std::string& path) {
   spec::Node *config = model.find("config"), *layers = config ? config->find("layers") : nullptr;
   if (!layers || !layers->is_list()) return;
   std::map<std::string, int> counts;
@@ -108,7 +108,7 @@ void write(const SavedModel& saved, const std::string& path, const WriteOptions&
   spec::Node metadata = spec::Node::map({{"keras_version", spec::Node::string(kKeras3Version)}});
   if (const auto date = saved.metadata.find("date_saved"); date != saved.metadata.end())
     metadata.set("date_saved", spec::Node::string(date->second));
-  KerasArchiveWriter archive(path);
+  ZipWriter archive(path);
   archive.add_text(kMetadata, to_json(metadata));
   archive.add_text(kConfig, to_json(config));
   archive.add_file(kWeights, [&](int fd, uint64_t offset) {

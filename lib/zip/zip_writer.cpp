@@ -1,4 +1,4 @@
-#include "io/keras/archive_writer.h"
+#include "zip/zip_writer.h"
 
 #include <zlib.h>
 
@@ -8,7 +8,8 @@ namespace dl {
 namespace {
 
 constexpr uint32_t kNoRoom = 0xffffffff;  // "see the ZIP64 record"
-constexpr uint16_t kDay = 1 << 5 | 1;     // 1980-01-01
+constexpr uint16_t kNoCount = 0xffff;
+constexpr uint16_t kDay = 1 << 5 | 1;  // 1980-01-01
 constexpr uint16_t kUtf8Names = 1 << 11;
 
 template <class T>
@@ -77,31 +78,26 @@ std::string directory_row(const std::string& name, uint64_t offset, uint64_t byt
 
 }  // namespace
 
-void KerasArchiveWriter::add_text(const std::string& name, std::string_view text) {
-  add_file(name, [&](int, uint64_t offset) {
-    file_.write(offset, text);
-    return text.size();
-  });
+uint32_t zip_checksum(std::string_view bytes, uint32_t before) {
+  return static_cast<uint32_t>(crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-void KerasArchiveWriter::add_file(const std::string& name, const std::function<uint64_t(int fd, uint64_t offset)>& write) {
-  const uint64_t begin = end_ + local_header(name, 0, 0).size();
-  const uint64_t bytes = write(file_.fd(), begin);
-  uint32_t checksum = 0;
-  file_.read_back(begin, begin + bytes, [&](std::string_view block) {
-    checksum = static_cast<uint32_t>(crc32(checksum, reinterpret_cast<const Bytef*>(block.data()), static_cast<uInt>(block.size())));
-  });
-  file_.write(end_, local_header(name, bytes, checksum));
-  members_.push_back({name, end_, bytes, checksum});
-  end_ = begin + bytes;
+uint64_t ZipDirectory::header_bytes(const std::string& name) { return local_header(name, 0, 0).size(); }
+
+std::string ZipDirectory::add(const std::string& name, uint64_t bytes, uint32_t checksum) {
+  members_.push_back({name, size_, bytes, checksum});
+  std::string header = local_header(name, bytes, checksum);
+  size_ += header.size() + bytes;
+  return header;
 }
 
-void KerasArchiveWriter::finish() {
+std::string ZipDirectory::end() const {
   std::string out;
   for (const Member& m : members_) out += directory_row(m.name, m.offset, m.bytes, m.checksum);
   const uint64_t directory_bytes = out.size();
-  if (is_large(end_)) {
-    const uint64_t record = end_ + directory_bytes;
+  const uint16_t count = static_cast<uint16_t>(std::min<size_t>(members_.size(), kNoCount));
+  if (is_large(size_) || count == kNoCount) {
+    const uint64_t record = size_ + directory_bytes;
     out += "PK\x06\x06";
     append<uint64_t>(out, 44);
     append<uint16_t>(out, 3 << 8 | 45);
@@ -111,7 +107,7 @@ void KerasArchiveWriter::finish() {
     append<uint64_t>(out, members_.size());
     append<uint64_t>(out, members_.size());
     append<uint64_t>(out, directory_bytes);
-    append<uint64_t>(out, end_);
+    append<uint64_t>(out, size_);
     out += "PK\x06\x07";
     append<uint32_t>(out, 0);
     append<uint64_t>(out, record);
@@ -120,12 +116,32 @@ void KerasArchiveWriter::finish() {
   out += "PK\x05\x06";
   append<uint16_t>(out, 0);
   append<uint16_t>(out, 0);
-  append<uint16_t>(out, static_cast<uint16_t>(members_.size()));
-  append<uint16_t>(out, static_cast<uint16_t>(members_.size()));
-  append<uint32_t>(out, static_cast<uint32_t>(directory_bytes));
-  append<uint32_t>(out, cut(end_));
+  append<uint16_t>(out, count);
+  append<uint16_t>(out, count);
+  append<uint32_t>(out, cut(directory_bytes));
+  append<uint32_t>(out, cut(size_));
   append<uint16_t>(out, 0);
-  file_.write(end_, out);
+  return out;
+}
+
+void ZipWriter::add_text(const std::string& name, std::string_view text) {
+  add_file(name, [&](int, uint64_t offset) {
+    file_.write(offset, text);
+    return text.size();
+  });
+}
+
+void ZipWriter::add_file(const std::string& name, const std::function<uint64_t(int fd, uint64_t offset)>& write) {
+  const uint64_t begin = end_ + ZipDirectory::header_bytes(name);
+  const uint64_t bytes = write(file_.fd(), begin);
+  uint32_t checksum = 0;
+  file_.read_back(begin, begin + bytes, [&](std::string_view block) { checksum = zip_checksum(block, checksum); });
+  file_.write(end_, directory_.add(name, bytes, checksum));
+  end_ = begin + bytes;
+}
+
+void ZipWriter::finish() {
+  file_.write(end_, directory_.end());
   file_.commit();
 }
 
