@@ -48,13 +48,14 @@ Var statistic(LayerContext& context, const char* name, Dim channels) {
 
 std::vector<MaskedVar> build_batch_normalization(LayerContext& context, std::span<const MaskedVar> inputs) {
   const Config& config = context.config();
-  // Half types would overflow in the sums, so everything here happens in the variable type, as in Keras.
-  const Var x = cast(inputs[0].value, context.variable_dtype());
+  // Half types would overflow in the sums, so everything here happens in the variable type, as in Keras: the operators widen x to the
+  // type of gamma.
+  const Var x = inputs[0].value;
   const int64_t axis = normalize_axis(config.integer("axis"), x.rank(), "BatchNormalization");
   const Dim channels = x.dim(axis);
   const double epsilon = config.real("epsilon"), momentum = config.real("momentum");
-  const Var gamma = weight_or(context, "scale", "gamma", channels, 1, x.dtype());
-  const Var beta = weight_or(context, "center", "beta", channels, 0, x.dtype());
+  const Var gamma = weight_or(context, "scale", "gamma", channels, 1, context.variable_dtype());
+  const Var beta = weight_or(context, "center", "beta", channels, 0, context.variable_dtype());
   const Var moving_mean = statistic(context, "moving_mean", channels);
   const Var moving_variance = statistic(context, "moving_variance", channels);
   if (!context.training() || !context.trainable())
@@ -64,7 +65,7 @@ std::vector<MaskedVar> build_batch_normalization(LayerContext& context, std::spa
     if (mask.rank() != x.rank() - 1 || axis != x.rank() - 1)
       throw UserError(
           fmt::format("a mask {} does not fit an input {} normalised over axis {}", to_string(mask.shape()), to_string(x.shape()), axis));
-    std::tie(mean, variance) = masked_moments(x, mask, axis);
+    std::tie(mean, variance) = masked_moments(cast(x, gamma.dtype()), mask, axis);
     y = batch_norm_infer(x, gamma, beta, mean, variance, axis, epsilon);
   } else {
     const BatchNorm result = batch_norm_train(x, gamma, beta, axis, epsilon);

@@ -65,9 +65,9 @@ DL_INLINE void store(uint16_t* p, typename Lanes<n>::F x) {
   if constexpr (n == 1) {
     *p = narrow<uint16_t>(x);
   } else {
-    float values[n];
-    *reinterpret_cast<typename Lanes<n>::F*>(values) = x;
-    for (int64_t l = 0; l < n; ++l) p[l] = narrow<uint16_t>(values[l]);
+    using U = typename Lanes<n>::U;  // as narrow(), in one register
+    const U bits = reinterpret_cast<U>(x), rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+    *reinterpret_cast<typename Lanes<n>::H*>(p) = __builtin_convertvector(x != x ? quiet : rounded, typename Lanes<n>::H);
   }
 }
 
@@ -216,10 +216,8 @@ void grad_sums(const T* x, const T* dy, const float* mean, int64_t rows, int64_t
 template <class T>
 void normalize(const T* x, const float* mean, const float* scale, const float* shift, T* y, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r, x += width, y += width)
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float result[lanes];
-      for (int64_t l = 0; l < lanes; ++l) result[l] = (widen(x[c + l]) - mean[c + l]) * scale[c + l] + shift[c + l];
-      for (int64_t l = 0; l < lanes; ++l) y[c + l] = narrow<T>(result[l]);
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      store<lanes>(y + c, (load<lanes>(x + c) - load<lanes>(mean + c)) * load<lanes>(scale + c) + load<lanes>(shift + c));
     });
 }
 
@@ -227,10 +225,9 @@ template <class T>
 void normalize_grad(const T* x, const T* dy, const float* mean, const float* a, const float* b, const float* k, T* dx, int64_t rows,
                     int64_t width) {
   for (int64_t r = 0; r < rows; ++r, x += width, dy += width, dx += width)
-    for_pieces(width, [&]<int64_t lanes>(int64_t c) {
-      float result[lanes];
-      for (int64_t l = 0; l < lanes; ++l) result[l] = widen(dy[c + l]) * a[c + l] + (widen(x[c + l]) - mean[c + l]) * b[c + l] + k[c + l];
-      for (int64_t l = 0; l < lanes; ++l) dx[c + l] = narrow<T>(result[l]);
+    for_registers(width, [&]<int64_t lanes>(int64_t c) {
+      const auto centered = load<lanes>(x + c) - load<lanes>(mean + c);
+      store<lanes>(dx + c, load<lanes>(dy + c) * load<lanes>(a + c) + centered * load<lanes>(b + c) + load<lanes>(k + c));
     });
 }
 
