@@ -50,7 +50,9 @@ std::string training_text(const LoadedModel& loaded) {
   if (!loaded.run) return kDefaultTraining;
   std::vector<std::string> losses;
   for (const OutputLoss& l : loaded.run->training.losses) losses.push_back(l.loss.name());
-  return fmt::format("{}, {}", fmt::join(losses, " + "), loaded.run->training.optimizer.def->class_name);
+  std::vector<std::string> optimizers;
+  for (const Optimizer* optimizer : all_optimizers(loaded.run->training.optimizer)) optimizers.push_back(optimizer->def->class_name);
+  return fmt::format("{}, {}", fmt::join(losses, " + "), fmt::join(optimizers, " and "));
 }
 
 Report make_report(const LoadedModel& loaded) {

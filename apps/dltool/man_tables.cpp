@@ -132,7 +132,8 @@ std::string losses() {
 std::string optimizers() {
   std::string out;
   for (const OptimizerDef* def : optimizer_table()) {
-    std::string summary = fmt::format("{} learning_rate = {}", def->summary, def->default_learning_rate);
+    std::string summary = def->summary;
+    if (def->update) summary += fmt::format(" learning_rate = {}", def->default_learning_rate);
     if (def->default_weight_decay > 0) summary += fmt::format("; weight_decay = {}", def->default_weight_decay);
     out += entry(def->class_name, summary, def->keys);
   }

@@ -35,9 +35,14 @@ std::vector<Var> clip_gradients(const Optimizer& optimizer, std::vector<Var> gra
   return gradients;
 }
 
-OptimizerStep::OptimizerStep(const Optimizer& optimizer, Program& program, Var batch, Var learning_rate, Update update)
-    : optimizer_(optimizer), program_(program), batch_(batch), learning_rate_(learning_rate), update_(std::move(update)) {
-  if (optimizer.loss_scale) loss_scale_ = parameter(program.graph, kLossScaleName, {learning_rate.dtype(), {}});
+OptimizerStep::OptimizerStep(const Optimizer& optimizer, Program& program, Var batch, std::vector<Var> learning_rates, Update update)
+    : optimizer_(optimizer),
+      program_(program),
+      batch_(batch),
+      learning_rate_(learning_rates.at(0)),
+      rule_rates_(learning_rates.begin() + 1, learning_rates.end()),
+      update_(std::move(update)) {
+  if (optimizer.loss_scale) loss_scale_ = parameter(program.graph, kLossScaleName, {learning_rate_.dtype(), {}});
 }
 
 Var OptimizerStep::scale(Var loss) const {
@@ -46,6 +51,17 @@ Var OptimizerStep::scale(Var loss) const {
 }
 
 void OptimizerStep::apply(std::vector<TrainedWeight> weights) {
+  std::map<const Optimizer*, std::vector<TrainedWeight>> shares;
+  for (TrainedWeight& w : weights) shares[&optimizer_of(optimizer_, w.parameter.name)].push_back(std::move(w));
+  for (size_t i = 0; i < optimizer_.rules.size(); ++i) {
+    const Optimizer& own = optimizer_.rules[i].optimizer;
+    if (const auto share = shares.find(&own); share != shares.end())
+      OptimizerStep(own, program_, batch_, {rule_rates_.at(i)}, update_).apply_own(share->second);
+  }
+  if (const auto share = shares.find(&optimizer_); share != shares.end()) apply_own(share->second);
+}
+
+void OptimizerStep::apply_own(const std::vector<TrainedWeight>& weights) {
   std::vector<WeightInfo> infos;
   for (const TrainedWeight& w : weights) infos.push_back({w.parameter.name, program_.graph.type(w.parameter.value).shape});
   std::map<std::string, std::vector<const OptimizerState*>> of_weight;
@@ -135,7 +151,7 @@ void OptimizerStep::set(const std::string& name, Var value, Var old) {
 
 void OptimizerStep::update_shared() {
   if (!optimizer_.def->shared) return;
-  const std::string& name = optimizer_.def->shared->name;
+  const std::string name = shared_slot(optimizer_);
   shared_ = optimizer_.def->update_shared(optimizer_.config, slots_.at(name), step_);
   set(name, shared_, slots_.at(name));
 }

@@ -22,8 +22,9 @@ struct TrainedWeight {
 class OptimizerStep {
  public:
   using Update = std::function<void(const std::string& name, Var value)>;
-  // `batch`: the int64 scalar kStepName. `update` takes the new values of parameters of the program.
-  OptimizerStep(const Optimizer& optimizer, Program& program, Var batch, Var learning_rate, Update update);
+  // `batch`: the int64 scalar kStepName. `learning_rates`: one for each of all_optimizers. `update` takes the new values of parameters of
+  // the program.
+  OptimizerStep(const Optimizer& optimizer, Program& program, Var batch, std::vector<Var> learning_rates, Update update);
 
   // What gradients have to be taken of.
   Var scale(Var loss) const;
@@ -33,6 +34,7 @@ class OptimizerStep {
  private:
   using Slots = std::map<std::string, Var>;
 
+  void apply_own(const std::vector<TrainedWeight>& weights);
   Var add_parameter(const std::string& name, TensorType type, double initial);
   std::vector<Var> unscaled(const std::vector<TrainedWeight>& weights);
   void count_iterations();
@@ -45,6 +47,7 @@ class OptimizerStep {
   const Optimizer& optimizer_;
   Program& program_;
   Var batch_, learning_rate_;
+  std::vector<Var> rule_rates_;
   Update update_;
   Slots slots_;
   Var loss_scale_, iteration_;  // of a dynamic loss scale

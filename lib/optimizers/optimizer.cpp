@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 
 #include "base/error.h"
 #include "ops/builders.h"
@@ -83,6 +84,51 @@ Optimizer read_loss_scale(const spec::Node& node, const std::string& path, spec:
   return result;
 }
 
+// {OptimizerMap: {default_optimizer: ..., optimizer_map: {PATTERN: ...}}}
+Optimizer read_multi(const spec::Node& node, const std::string& path, spec::Problems& problems) {
+  spec::Reader reader(node, path, problems);
+  const Config config = read_config(reader, optimizer_multi.keys);
+  reader.finish();
+  Optimizer result;
+  const spec::Node& map = config.node("optimizer_map");
+  if (map.is_null()) return result;
+  const std::string map_path = join_path(path, "optimizer_map");
+  const bool object = map.is_map() && (map.find("OptimizerMap") || map.find("class_name"));
+  const auto named = object ? read_object(map, map_path, problems) : std::nullopt;
+  if (!named || named->name != "OptimizerMap" || !named->config || !named->config->is_map()) {
+    problems.add(map.place(), map_path, "must be {OptimizerMap: {default_optimizer: ..., optimizer_map: {PATTERN: ...}}}");
+    return result;
+  }
+  spec::Reader inner(*named->config, join_path(map_path, named->name), problems);
+  const spec::Node* fallback = inner.get("default_optimizer");
+  if (!fallback) inner.report("default_optimizer", "required key is missing; for example adam");
+  if (fallback) result = read_one(*fallback, inner.path_of("default_optimizer"), true, problems);
+  if (const spec::Node* rules = inner.get("optimizer_map"); rules && rules->is_map()) {
+    for (const auto& [pattern, value] : rules->entries()) {
+      const std::string where = join_path(inner.path_of("optimizer_map"), pattern);
+      try {
+        const std::regex compiled(pattern);
+      } catch (const std::regex_error&) {
+        problems.add(value.place(), where, fmt::format("'{}' is no regular expression", pattern));
+      }
+      result.rules.push_back({pattern, read_one(value, where, true, problems)});
+      result.rules.back().optimizer.part = fmt::format("{}", result.rules.size());
+    }
+  } else if (rules && !rules->is_null()) {
+    inner.report("optimizer_map", "must be a map from names or patterns of weights to optimizers");
+  }
+  inner.finish();
+  // As in Keras, this one holds for all.
+  const auto set_scale = [&](Optimizer& optimizer) {
+    if (optimizer.def) optimizer.config.set("loss_scale_factor", config.node("loss_scale_factor"));
+  };
+  set_scale(result);
+  for (OptimizerRule& rule : result.rules) set_scale(rule.optimizer);
+  if (std::any_of(result.rules.begin(), result.rules.end(), [](const OptimizerRule& rule) { return !rule.optimizer.def; }))
+    result.def = nullptr;  // said above
+  return result;
+}
+
 Optimizer read_one(const spec::Node& node, const std::string& path, bool inner, spec::Problems& problems) {
   Optimizer result;
   const auto named = read_object(node, path, problems);
@@ -106,7 +152,8 @@ Optimizer read_one(const spec::Node& node, const std::string& path, bool inner, 
   empty.set_place(node.place());
   const spec::Node& config = named->config && !named->config->is_null() ? *named->config : empty;
   const std::string where = join_path(path, named->name);
-  if (!result.def->update) return read_loss_scale(config, where, problems);
+  if (result.def == &optimizer_multi) return read_multi(config, where, problems);
+  if (result.def == &optimizer_loss_scale) return read_loss_scale(config, where, problems);
   spec::Reader reader(config, where, problems);
   const size_t before = problems.lines().size();
   result.config = read_config(reader, join_keys(shared_keys(*result.def), result.def->keys));
@@ -128,6 +175,35 @@ Optimizer read_optimizer(const spec::Node& node, const std::string& path, spec::
   return read_one(node, path, false, problems);
 }
 
+const Optimizer& optimizer_of(const Optimizer& optimizer, const std::string& weight) {
+  const OptimizerRule* found = nullptr;
+  for (const OptimizerRule& rule : optimizer.rules)
+    if (rule.pattern == weight) return rule.optimizer;
+  for (const OptimizerRule& rule : optimizer.rules) {
+    if (!std::regex_match(weight, std::regex(rule.pattern))) continue;
+    if (found)
+      throw UserError(
+          fmt::format("MultiOptimizer: '{}' and '{}' both match the weight {}; make one of them narrower", found->pattern, rule.pattern, weight));
+    found = &rule;
+  }
+  return found ? found->optimizer : optimizer;
+}
+
+std::vector<const Optimizer*> all_optimizers(const Optimizer& optimizer) {
+  std::vector<const Optimizer*> all = {&optimizer};
+  for (const OptimizerRule& rule : optimizer.rules) all.push_back(&rule.optimizer);
+  return all;
+}
+
+bool keeps_averages(const Optimizer& optimizer) {
+  const std::vector<const Optimizer*> all = all_optimizers(optimizer);
+  return std::any_of(all.begin(), all.end(), [](const Optimizer* o) { return o->def && o->config.flag("use_ema"); });
+}
+
+std::string shared_slot(const Optimizer& optimizer) {
+  return optimizer.part.empty() ? optimizer.def->shared->name : fmt::format("{}/{}", optimizer.def->shared->name, optimizer.part);
+}
+
 std::vector<OptimizerState> optimizer_state(const Optimizer& optimizer, std::span<const WeightInfo> weights, DType dtype) {
   std::vector<OptimizerState> state;
   const auto add = [&](const WeightInfo& weight, const SlotSpec& slot) {
@@ -146,7 +222,7 @@ std::vector<OptimizerState> optimizer_state(const Optimizer& optimizer, std::spa
   for (const auto& [block, slots] : blocks)
     for (const auto& [weight, slot] : slots) add(*weight, slot);
   if (const auto& shared = optimizer.def->shared)
-    state.push_back({shared->name, "", shared->keras_name, shared->keras_name, {}, dtype, shared->initial});
+    state.push_back({shared_slot(optimizer), "", shared->keras_name, shared->keras_name, {}, dtype, shared->initial});
   return state;
 }
 

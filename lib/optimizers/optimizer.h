@@ -70,13 +70,31 @@ struct DynamicLossScale {
   int64_t growth_steps = 2000;
 };
 
+struct OptimizerRule;
+
 // A validated `optimizer:`; learning_rate may be a schedule and stays a Node for schedule.h.
 struct Optimizer {
-  const OptimizerDef* def = nullptr;  // where a LossScaleOptimizer was given: that of the optimizer in it
+  const OptimizerDef* def = nullptr;  // of a LossScaleOptimizer: that of the optimizer in it; of a MultiOptimizer: of its default
   Config config;
   spec::Node learning_rate;
   std::optional<DynamicLossScale> loss_scale;
+  std::vector<OptimizerRule> rules;  // of a MultiOptimizer
+  std::string part;                  // in a rule: tells its shared slot from those of the others
 };
+
+// The weights whose name ("dense/kernel") the regular expression matches from begin to end have an optimizer of their own.
+struct OptimizerRule {
+  std::string pattern;
+  Optimizer optimizer;
+};
+// The optimizer of a weight: that of the rule that is its name, or matches it; else `optimizer` itself. UserError where two match.
+const Optimizer& optimizer_of(const Optimizer& optimizer, const std::string& weight);
+// Every one that some weight may have, `optimizer` itself first.
+std::vector<const Optimizer*> all_optimizers(const Optimizer& optimizer);
+bool keeps_averages(const Optimizer& optimizer);  // use_ema, of any
+// The name of the slot that OptimizerDef::shared declares.
+std::string shared_slot(const Optimizer& optimizer);
+
 // "adam", {Adam: {learning_rate: 0.001}}, Keras's {class_name, config}.
 Optimizer read_optimizer(const spec::Node& node, const std::string& path, spec::Problems& problems);
 
@@ -89,7 +107,8 @@ struct OptimizerState {
   DType dtype;
   double initial = 0;
 };
-// All of it in the order of Keras 3's optimizer.variables, without the iterations and the learning rate.
+// All of it in the order of Keras 3's optimizer.variables, without the iterations and the learning rate. Rules are left aside: theirs is
+// asked for by their own optimizers.
 std::vector<OptimizerState> optimizer_state(const Optimizer& optimizer, std::span<const WeightInfo> weights, DType dtype);
 
 // Names of the state that belongs to no weight: below `step`, as slots are below their weight.

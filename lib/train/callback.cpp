@@ -349,8 +349,8 @@ std::unique_ptr<Callback> make_early_stopping(const Config& config, spec::Reader
 
 std::unique_ptr<Callback> make_reduce_lr(const Config& config, spec::Reader& reader, const CallbackContext& context) {
   std::optional<Monitor> monitor = read_monitor(config, reader, context);
-  if (!context.constant_learning_rate) {
-    reader.report("", "cannot change a learning rate that follows a schedule: give the optimizer a number, or leave ReduceLROnPlateau out");
+  if (!context.fixed_learning_rate.empty()) {
+    reader.report("", fmt::format("cannot change a learning rate that {}, or leave ReduceLROnPlateau out", context.fixed_learning_rate));
     return nullptr;
   }
   return monitor ? std::make_unique<ReduceLROnPlateau>(std::move(*monitor), config) : nullptr;

@@ -77,8 +77,8 @@ struct KnownLog {
 struct CallbackContext {
   std::vector<KnownLog> logs;
   bool has_validation = false;
-  bool constant_learning_rate = true;  // ReduceLROnPlateau cannot work on a schedule
-  bool moving_averages = false;        // the optimizer has use_ema
+  std::string fixed_learning_rate = {};  // why no callback can set it: "follows a schedule: ..."; "" where one can
+  bool moving_averages = false;          // the optimizer has use_ema
 };
 
 struct CallbackDef {

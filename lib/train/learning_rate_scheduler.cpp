@@ -68,9 +68,8 @@ class LearningRateScheduler : public Callback {
 };
 
 std::unique_ptr<Callback> make_learning_rate_scheduler(const Config& config, spec::Reader& reader, const CallbackContext& context) {
-  if (!context.constant_learning_rate) {
-    reader.report("",
-                  "cannot set a learning rate that follows a schedule: give the optimizer a number, or leave LearningRateScheduler out");
+  if (!context.fixed_learning_rate.empty()) {
+    reader.report("", fmt::format("cannot set a learning rate that {}, or leave LearningRateScheduler out", context.fixed_learning_rate));
     return nullptr;
   }
   try {

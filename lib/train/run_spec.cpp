@@ -53,8 +53,11 @@ CallbackContext callback_context(const RunSpec& spec) {
         context.logs.push_back({metric_log_name(m, outputs[o], outputs.size()), m.direction()});
   }
   context.has_validation = spec.data.validation.source || spec.data.validation.split;
-  context.constant_learning_rate = spec.training.schedule.def == nullptr || spec.training.schedule.is_constant();
-  context.moving_averages = spec.training.optimizer.def && spec.training.optimizer.config.flag("use_ema");
+  const Schedule& schedule = spec.training.schedule;
+  if (schedule.def && !schedule.is_constant()) context.fixed_learning_rate = "follows a schedule: give the optimizer a number";
+  if (!spec.training.optimizer.rules.empty())
+    context.fixed_learning_rate = "is one of several of a MultiOptimizer: give each a schedule";
+  context.moving_averages = keeps_averages(spec.training.optimizer);
   return context;
 }
 
@@ -170,9 +173,13 @@ void read_training(const spec::Node* node, const spec::Place& file_place, const 
   if (spec.start && reader.has("optimizer")) spec.start->slots.clear();
   const spec::Node* optimizer = own_or_model("optimizer");
   t.optimizer = read_optimizer(optimizer && !optimizer->is_null() ? *optimizer : kAdam, "training.optimizer", problems);
-  if (t.optimizer.def)
-    t.schedule = read_schedule(t.optimizer.learning_rate,
-                               "training.optimizer." + std::string(t.optimizer.def->class_name) + ".learning_rate", problems);
+  const auto read_rate = [&](const Optimizer& given) {
+    return read_schedule(given.learning_rate, fmt::format("training.optimizer.{}.learning_rate", given.def->class_name), problems);
+  };
+  if (t.optimizer.def) {
+    t.schedule = read_rate(t.optimizer);
+    for (const OptimizerRule& rule : t.optimizer.rules) t.rule_schedules.push_back(read_rate(rule.optimizer));
+  }
   const spec::Node* metrics = own_or_model("metrics");
   t.metrics.resize(outputs.size());
   if (has_outputs && metrics && !metrics->is_null()) {

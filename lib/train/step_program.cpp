@@ -105,11 +105,12 @@ class Builder {
     result_.has_weights = !options_.weights.field.empty();
     if (result_.has_weights) weights_ = sample_weight_input(program(), variable_type());
     result_.learning_rate_input = program().inputs.size();
-    learning_rate_ = declare_input("learning_rate", {variable_type(), {}});
+    std::vector<Var> rates = {declare_input("learning_rate", {variable_type(), {}})};
+    for (const OptimizerRule& rule : optimizer_.rules) rates.push_back(declare_input("learning_rate:" + rule.pattern, {variable_type(), {}}));
     result_.has_share = options_.ranks > 1 && options_.microbatches == 0;
     if (result_.has_share) share_ = declare_input("share", {variable_type(), {}});
     step_ = parameter(graph_, kStepName, {DType::kInt64, {}});
-    optimizer_step_.emplace(optimizer_, program(), step_, learning_rate_, [this](const std::string& name, Var v) { add_update(name, v); });
+    optimizer_step_.emplace(optimizer_, program(), step_, std::move(rates), [this](const std::string& name, Var v) { add_update(name, v); });
   }
 
   Var part_of(Var x, int k) const {
@@ -299,7 +300,7 @@ class Builder {
   WeightRegistry registry_;
   int parts_ = 1, all_parts_ = 1;
   std::vector<Var> inputs_, targets_;
-  Var learning_rate_, share_, step_, loss_, ok_, weights_;
+  Var share_, step_, loss_, ok_, weights_;
   std::optional<OptimizerStep> optimizer_step_;
   std::vector<size_t> trainable_;  // indices into the registry
   std::vector<Part> result_parts_;

@@ -448,6 +448,8 @@ class Trainer {
     const size_t targets_begin = feed_->inputs().size(), targets_end = targets_begin + feed_->targets().size();
     learning_rate_ = learning_rate_at(iteration());
     tensors_.push_back(scalar_tensor(learning_rate_));
+    for (const Schedule& schedule : training_.rule_schedules)
+      tensors_.push_back(scalar_tensor(schedule.at(iteration()) * state_.learning_rate_factor));
     if (step_.has_share)
       tensors_.push_back(scalar_tensor(static_cast<double>(batch.count) * communicator_.size() / static_cast<double>(samples)));
     const Executable& run = session_.run(step_id_, tensors_);
@@ -636,7 +638,7 @@ class Trainer {
 
   // use_ema: training ends with the moving averages as the weights.
   void take_averages() {
-    if (!training_.optimizer.config.flag("use_ema")) return;
+    if (!keeps_averages(training_.optimizer)) return;
     const bool there = averages_in_model();
     for_each_average([there](Tensor& weight, Tensor& average) { there ? average = weight.clone() : weight = average.clone(); });
   }

@@ -151,6 +151,16 @@ output: out
             2, r"cannot set a learning rate that follows a schedule")
         self.run_dltool("train", "run.yaml", "training.callbacks=[SwapEMAWeights]").fails(2, r"SwapEMAWeights\.?: needs moving averages .* use_ema: true")
 
+    def test_multi_optimizer_names_what_is_wrong(self):
+        run = lambda map, *more: self.run_dltool("train", "run.yaml", "-q", f"training.optimizer={{MultiOptimizer: {{optimizer_map: {map}}}}}", *more)
+        good = "{OptimizerMap: {default_optimizer: adam, optimizer_map: {'.*/kernel': sgd}}}"
+        run(good).succeeds()
+        run(good, "training.callbacks=[{ReduceLROnPlateau: {monitor: loss}}]").fails(2, r"cannot change a learning rate that is one of several")
+        run("{'.*': sgd}").fails(2, r"optimizer_map: must be \{OptimizerMap: \{default_optimizer")
+        run("{OptimizerMap: {optimizer_map: {'a(': sgd, b: adm}}}").fails(
+            2, r"default_optimizer: required key is missing.*\n.*'a\(' is no regular expression\n.*unknown optimizer 'adm' \(did you mean 'Adam'", lines=3)
+        run("{OptimizerMap: {default_optimizer: adam, optimizer_map: {'.*': sgd, '.*/bias': adam}}}").fails(2, r"'\.\*' and '\.\*/bias' both match the weight \S+/bias")
+
     def test_divergence_stops_with_5(self):
         self.run_dltool("train", "run.yaml", "training.optimizer.Adam.learning_rate=1e38", "-q").fails(5, r"epoch 1, step \d+: .*(nan|inf|finite)")
 

@@ -229,6 +229,8 @@ ONLY_KERAS3 = {
     "schedule_free": lambda K: K.optimizers.ScheduleFreeAdamW(0.01),
     "accumulation": lambda K: K.optimizers.Adam(0.01, gradient_accumulation_steps=4, use_ema=True),
     "loss_scale": lambda K: K.optimizers.LossScaleOptimizer(K.optimizers.Adam(0.01), dynamic_growth_steps=4),
+    # Without momentum: Keras does not load what the optimizers in it keep. It puts the model's name before a weight's, but not after loading.
+    "multi": lambda K: K.optimizers.MultiOptimizer(K.optimizers.OptimizerMap(K.optimizers.SGD(0.05), {"(.*/)?a/.*": K.optimizers.SGD(0.01)})),
 }
 
 

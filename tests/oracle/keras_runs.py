@@ -83,6 +83,15 @@ def make_optimizer(name, config):
     if "inner_optimizer" in config:
         ((inner, inner_config),) = config["inner_optimizer"].items()
         config["inner_optimizer"] = make_optimizer(inner, inner_config)
+    if isinstance(config.get("learning_rate"), dict):
+        ((schedule, schedule_config),) = config["learning_rate"].items()
+        config["learning_rate"] = getattr(keras.optimizers.schedules, schedule)(**schedule_config)
+    if "optimizer_map" in config:
+        ((_, given),) = config["optimizer_map"].items()
+        one = lambda optimizer: make_optimizer(*next(iter(optimizer.items())))
+        # Keras puts the model's name before those of its weights.
+        rules = {f"(?:[^/]+/)?{pattern}": one(optimizer) for pattern, optimizer in given["optimizer_map"].items()}
+        config["optimizer_map"] = keras.optimizers.OptimizerMap(one(given["default_optimizer"]), rules)
     return getattr(keras.optimizers, name)(**config)
 
 

@@ -119,6 +119,11 @@ OPTIMIZERS = {
     "loss_scale": ("LossScaleOptimizer", {"inner_optimizer": {"Adam": {"learning_rate": 0.003}}, "dynamic_growth_steps": 5}),
 }
 
+
+def multi(default, rules, **config):
+    return ("MultiOptimizer", {"optimizer_map": {"OptimizerMap": {"default_optimizer": default, "optimizer_map": rules}}, **config})
+
+
 # ... and their keys on a small one.
 VARIANTS = {
     "sgd plain": ("SGD", {"learning_rate": 0.05}),
@@ -144,6 +149,11 @@ VARIANTS = {
                            "adam_lr_ratio": 0.5, "adam_weight_decay": None, "weight_decay": 0.1}),
     "loss_scale ema": ("LossScaleOptimizer", {"initial_scale": 64.0, "dynamic_growth_steps": 3,
                                               "inner_optimizer": {"SGD": {"learning_rate": 0.05, "momentum": 0.9, "use_ema": True}}}),
+    "multi": multi({"SGD": {"learning_rate": 0.05, "momentum": 0.9}}, {
+        "hidden/.*": {"Adam": {"learning_rate": 0.003, "weight_decay": 0.01}},
+        "hidden2/.*": {"Nadam": {"learning_rate": {"ExponentialDecay": {"initial_learning_rate": 0.003, "decay_steps": 5, "decay_rate": 0.5}}}}}),
+    "multi of everything": multi({"Nadam": {"learning_rate": 0.003, "use_ema": True, "ema_momentum": 0.9}}, {
+        ".*/kernel": {"Nadam": {"learning_rate": 0.002, "clipnorm": 0.1, "gradient_accumulation_steps": 2}}}, loss_scale_factor=16.0),
     # Scales that overflow: steps are left out and the scale halves.
     "loss_scale overflow": ("LossScaleOptimizer", {"initial_scale": 2.0**127, "inner_optimizer": {"Adam": {"learning_rate": 0.003}}}),
 }

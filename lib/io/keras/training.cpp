@@ -93,12 +93,12 @@ const Node* optimizer_of(const SavedModel& saved) { return find(saved.training, 
 
 // Nadam's product of momenta, which Keras 2 does not save.
 void restore_product(const Optimizer& optimizer, std::map<std::string, Tensor>& slots) {
-  if (!optimizer.def->shared || slots.contains(optimizer.def->shared->name)) return;
+  if (!optimizer.def->shared || slots.contains(shared_slot(optimizer))) return;
   double product = 1;
   const int64_t steps = static_cast<int64_t>(slots.at(kStepName).at(0));
   for (int64_t t = 1; t <= std::min<int64_t>(steps, 100000) && product != 0; ++t)
     product *= optimizer.config.real("beta_1") * (1 - 0.5 * std::pow(0.96, static_cast<double>(t)));
-  slots[optimizer.def->shared->name] = Tensor::scalar<float>(static_cast<float>(product));
+  slots[shared_slot(optimizer)] = Tensor::scalar<float>(static_cast<float>(product));
 }
 
 void take_slots(Hdf5File& file, const std::vector<std::string>& paths, const Optimizer& optimizer, bool by_slot, KerasImport& import) {
@@ -109,6 +109,7 @@ void take_slots(Hdf5File& file, const std::vector<std::string>& paths, const Opt
   const auto dims_of = [&](size_t i) { return file.dataset(paths[i])->dims; };
   for (const std::string& path : paths)
     if (!file.dataset(path) || !file.dataset(path)->problem.empty()) return warn(fmt::format("lacks {}", path));
+  if (!optimizer.rules.empty()) return warn("is that of a MultiOptimizer, which is not read");
   // LossScaleOptimizer: its own iterations (always 0), learning rate (0), counter and scale; then those of the optimizer in it.
   const size_t base = optimizer.loss_scale ? 4 : 0;
   if (paths.size() <= base) return warn("does not begin with the number of steps");
@@ -206,6 +207,19 @@ Node import_loss(const Node& given) {
   return loss;
 }
 
+// The optimizers of a MultiOptimizer.
+template <class F>
+void for_each_of_map(Node& config, const F& f) {
+  Node* map = config.find("optimizer_map");
+  if (!map || !map->is_map()) return;
+  Node* inside = map->find("config");
+  if (!inside) inside = map->find("OptimizerMap");
+  if (!inside || !inside->is_map()) return;
+  if (Node* fallback = inside->find("default_optimizer")) f(*fallback);
+  if (Node* rules = inside->find("optimizer_map"); rules && rules->is_map())
+    for (auto& [pattern, inner] : rules->entries()) f(inner);
+}
+
 Node import_optimizer(const Node& given) {
   Node optimizer = given;
   Node* config = optimizer.find("config");
@@ -223,6 +237,7 @@ Node import_optimizer(const Node& given) {
     return entry.second.is_null() && !entry.first.ends_with("weight_decay") && entry.first != "rms_rate";
   });
   if (Node* inner = config->find("inner_optimizer")) *inner = import_optimizer(*inner);
+  for_each_of_map(*config, [](Node& inner) { inner = import_optimizer(inner); });
   if (!config->find("use_ema")) drop(*config, {"ema_momentum", "ema_overwrite_frequency"});
   if (Node* rate = config->find("learning_rate"))
     if (Node* inner = rate->find("config"); inner && inner->is_map()) drop(*inner, {"name"});
@@ -362,6 +377,19 @@ std::optional<Node> export_optimizer(const Node& given, KerasVersion version) {
     config.set("inner_optimizer", *made);
     return keras_object("keras.optimizers", name, std::move(config), version);
   }
+  if (!optimizer->rules.empty()) {
+    if (version == KerasVersion::k2) return std::nullopt;
+    bool all = true;
+    for_each_of_map(config, [&](Node& inner) {
+      const std::optional<Node> made = export_optimizer(inner, version);
+      all = all && made;
+      if (made) inner = *made;
+    });
+    const std::optional<NamedObject> map = object_of(*config.find("optimizer_map"));
+    if (!all || !map || !map->config) return std::nullopt;
+    config.set("optimizer_map", keras_object("keras.optimizers", "OptimizerMap", Node(*map->config), version));
+    return keras_object("keras.optimizers", name, std::move(config), version);
+  }
   if (version == KerasVersion::k2) {
     const auto given_key = [&](const char* key) { return optimizer->config.given(key); };
     if (!optimizer->def->in_keras2 || given_key("loss_scale_factor") || given_key("gradient_accumulation_steps")) return std::nullopt;
@@ -394,7 +422,7 @@ std::optional<SlotValues> slot_values(const SavedModel& saved, const KerasExport
   std::string why;
   const std::optional<Node> written = export_optimizer(*given, model.version);
   const std::optional<Optimizer> optimizer = known_optimizer(*given, why);
-  if (!written || !optimizer) return std::nullopt;
+  if (!written || !optimizer || !optimizer->rules.empty()) return std::nullopt;
   SlotValues values;
   values.optimizer = optimizer->def->class_name;
   const auto add = [&](const char* name, Tensor value) { values.head.emplace_back(name, std::move(value)); };

@@ -212,7 +212,7 @@ TEST_CASE("what is wrong with callbacks is said") {
   CHECK(has(callback_problems("[{ModelCheckpoint: {filepath: x.keras}}]"), "filepath: is not supported"));
   CHECK(has(callback_problems("EarlyStopping: {}"), "must be a list of callbacks"));
   CallbackContext scheduled = context_of();
-  scheduled.constant_learning_rate = false;
+  scheduled.fixed_learning_rate = "follows a schedule: give the optimizer a number";
   CHECK(has(callback_problems("[ReduceLROnPlateau]", scheduled), "cannot change a learning rate that follows a schedule"));
 }
 
