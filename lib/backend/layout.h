@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "tensor/tensor.h"
@@ -20,6 +21,8 @@ class LayoutTable {
   virtual std::string name(LayoutId id) const = 0;  // "aBcd8b"
   // Every byte holds an element (no padding), so elementwise kernels may run over the bytes in order.
   virtual bool is_dense(LayoutId id) const = 0;
+  // The same places for elements of another type; nullopt where there is none. id != kPlain.
+  virtual std::optional<LayoutId> retyped(LayoutId id, DType type) = 0;
 };
 
 }  // namespace dl

@@ -328,6 +328,28 @@ class Compiler {
 
 }  // namespace
 
+namespace {
+
+// With the floats of 16 bits in 32.
+std::vector<OperandType> widened(std::span<const OperandType> operands) {
+  std::vector<OperandType> wide(operands.begin(), operands.end());
+  for (OperandType& operand : wide)
+    if (operand.dtype == DType::kBFloat16) operand.dtype = DType::kFloat32;
+  return wide;
+}
+
+// A device without instructions for bfloat16 is quicker in float32, casts included, than with the reference kernel.
+bool is_better_widened(Backend& backend, const NodeView& node, const Selected& selected, const CompileOptions& options) {
+  if (std::string_view(selected.row->name) != "reference" || options.reference_only || std::string_view(node.op.name) == "cast") return false;
+  const auto is_narrow = [](const OperandType& operand) { return operand.dtype == DType::kBFloat16; };
+  if (std::none_of(node.inputs.begin(), node.inputs.end(), is_narrow)) return false;
+  const std::vector<OperandType> inputs = widened(node.inputs), outputs = widened(node.outputs);
+  const Selected wide = select_kernel(backend, {node.op, node.attrs, inputs, outputs, node.layouts, node.strict}, options);
+  return wide.kernel && std::string_view(wide.row->name) != "reference";
+}
+
+}  // namespace
+
 Selected select_kernel(Backend& backend, const NodeView& node, const CompileOptions& options) {
   for (const KernelRow& row : backend.kernels(node.op.name)) {
     if (options.strict && !row.thread_invariant) continue;
@@ -344,7 +366,9 @@ Compiled compile(const Program& program, const Bindings& bindings, Backend& back
     std::vector<OperandType> inputs, outputs;
     for (Value v : node.inputs) inputs.push_back(operand_type(graph.type(v)));
     for (const TensorType& t : node.types) outputs.push_back(operand_type(t));
-    return select_kernel(backend, {*node.op, node.attrs, inputs, outputs, backend.layouts(), options.strict}, options).kernel != nullptr;
+    const NodeView view{*node.op, node.attrs, inputs, outputs, backend.layouts(), options.strict};
+    const Selected selected = select_kernel(backend, view, options);
+    return selected.kernel && !is_better_widened(backend, view, selected, options);
   };
   Compiled result;
   const bool alone = options.ranks == 1;

@@ -78,7 +78,41 @@ TEST_CASE("elementwise chains stay in dense blocked layouts") {
   // A row of channels, another element type: not the same bytes in the same places.
   check_blocked(*backend, x + input(g, "b", {f, {32}}), layout, false);
   check_blocked(*backend, greater(x, z), layout, false);
-  check_blocked(*backend, cast(x, DType::kBFloat16), layout, false);
+}
+
+TEST_CASE("a cast keeps the places, and reorders of both types give every element its place") {
+  const auto backend = make_cpu_backend();
+  const LayoutId layout = blocked_layout(*backend, 32, true);
+  REQUIRE(layout != kPlain);
+  Graph g;
+  const Var x = input(g, "x", {DType::kFloat32, {2, 9, 9, 32}});
+  BoundNode node(g, cast(x, DType::kBFloat16).value.node);
+  const OperandType plain = node.inputs[0], narrow = node.outputs[0];
+  node.inputs[0].layout = layout;
+  const auto kernel = prepare(*backend, loops_row(*backend, "cast"), node);
+  REQUIRE(kernel);
+  REQUIRE(kernel->output_layouts.size() == 1);
+  const LayoutId narrow_layout = kernel->output_layouts[0];
+  CHECK(narrow_layout == backend->layouts().retyped(layout, DType::kBFloat16));
+  CHECK(backend->layouts().retyped(narrow_layout, DType::kFloat32) == layout);
+  CHECK(backend->layouts().is_dense(narrow_layout));
+
+  const Tensor values = random_values(plain, 1);
+  Tensor want = values.cast(DType::kBFloat16), blocked(plain.dtype, plain.dims), narrowed(narrow.dtype, narrow.dims),
+         back(narrow.dtype, narrow.dims), there(narrow.dtype, narrow.dims);
+  const auto step = [&](Kernel& run, const Tensor& from, Tensor& to) {
+    std::vector<std::byte> workspace(run.workspace_bytes + 1);
+    const void* in[] = {from.raw()};
+    void* out[] = {to.raw()};
+    run.run({in, out, workspace.data()});
+  };
+  const OperandType blocked_wide{plain.dtype, plain.dims, layout}, blocked_narrow{narrow.dtype, narrow.dims, narrow_layout};
+  step(*backend->prepare_reorder(plain, blocked_wide), values, blocked);
+  step(*kernel, blocked, narrowed);
+  step(*backend->prepare_reorder(blocked_narrow, narrow), narrowed, back);
+  CHECK(bit_equal(back, want));
+  step(*backend->prepare_reorder(narrow, blocked_narrow), back, there);
+  CHECK(bit_equal(there, narrowed));
 }
 
 TEST_CASE("layouts with padding are left") {

@@ -118,17 +118,26 @@ class ElementwiseKernel final : public Kernel {
   bool repeats_[3] = {};
 };
 
+struct CommonLayout {
+  LayoutId in = kPlain, out = kPlain;
+};
+
 // The blocked layout a node can stay in: every operand but single elements has the result's type and dims, and one of them lies in a
-// layout whose every byte is an element. Operands in other layouts are reordered to it, as a consumer would ask for it anyway.
-LayoutId common_layout(const NodeView& node) {
+// layout whose every byte is an element. Operands in other layouts are reordered to it, as a consumer would ask for it anyway. A cast
+// has the same places for another type.
+CommonLayout common_layout(const NodeView& node) {
   const OperandType& out = node.outputs[0];
+  if (const OperandType& in = node.inputs[0]; node.inputs.size() == 1 && in.dtype != out.dtype && in.layout != kPlain) {
+    const std::optional<LayoutId> same = node.layouts.is_dense(in.layout) ? node.layouts.retyped(in.layout, out.dtype) : std::nullopt;
+    return same ? CommonLayout{in.layout, *same} : CommonLayout{};
+  }
   LayoutId layout = kPlain;
   for (const OperandType& in : node.inputs) {
     if (in.size() == 1 && out.size() != 1) continue;
-    if (in.dtype != out.dtype || in.dims != out.dims) return kPlain;
+    if (in.dtype != out.dtype || in.dims != out.dims) return {};
     if (layout == kPlain && in.layout != kPlain && node.layouts.is_dense(in.layout)) layout = in.layout;
   }
-  return layout;
+  return {layout, layout};
 }
 
 std::unique_ptr<Kernel> prepare(const NodeView& node) {
@@ -138,16 +147,16 @@ std::unique_ptr<Kernel> prepare(const NodeView& node) {
   if (out.dims.size() > kMaxRank) return nullptr;
   const ElementwiseLoop loop = find_loop(node.op.name, node.inputs.back().dtype, out.dtype);
   if (!loop) return nullptr;
-  const LayoutId layout = common_layout(node);
+  const CommonLayout layout = common_layout(node);
   // In a dense layout the order of elements does not matter: one long row.
   auto kernel = std::make_unique<ElementwiseKernel>(node, loop, Walk(node.inputs, out.dims));
   for (size_t k = 0; k < node.inputs.size(); ++k) {
     const OperandType& in = node.inputs[k];
     const bool whole = in.dims == out.dims;
-    if (layout != kPlain) kernel->input_layouts.push_back(whole ? layout : kPlain);
+    if (layout.in != kPlain) kernel->input_layouts.push_back(whole ? layout.in : kPlain);
     if (whole && size_of(in.dtype) == size_of(out.dtype)) kernel->in_place.push_back({0, static_cast<int>(k)});
   }
-  if (layout != kPlain) kernel->output_layouts = {layout};
+  if (layout.in != kPlain) kernel->output_layouts = {layout.out};
   return kernel;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/strided_copy.h"
 #include "base/error.h"
 
 namespace dl::cpu {
@@ -92,6 +94,38 @@ class Copy final : public Kernel {
   size_t bytes_;
 };
 
+// Between row-major and a layout without padding, by moving elements; oneDNN does that slowly with elements that the processor cannot
+// compute with.
+class Move final : public Kernel {
+ public:
+  Move(const dnnl_memory_desc_t& blocked, bool from_plain, size_t bytes_of_element) {
+    std::vector<Digit> digits = digits_of(blocked);
+    int64_t plain_strides[DNNL_MAX_NDIMS], stride = 1;
+    for (int d = blocked.ndims; d-- > 0; stride *= blocked.dims[d]) plain_strides[d] = stride;
+    std::vector<int64_t> plain(digits.size());
+    for (size_t k = digits.size(); k-- > 0;) {
+      plain[k] = plain_strides[digits[k].axis];
+      plain_strides[digits[k].axis] *= digits[k].count;
+    }
+    std::vector<size_t> order(digits.size());  // the target's outermost first
+    std::iota(order.begin(), order.end(), size_t{0});
+    if (!from_plain) std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return plain[a] > plain[b]; });
+    Index sizes, blocked_strides, row_major;
+    sizes.rank = blocked_strides.rank = row_major.rank = digits.size();
+    for (size_t k = 0; k < order.size(); ++k) {
+      sizes[k] = digits[order[k]].count;
+      blocked_strides[k] = digits[order[k]].stride;
+      row_major[k] = plain[order[k]];
+    }
+    copy_ = from_plain ? StridedCopy(sizes, row_major, blocked_strides, 0, 0, bytes_of_element)
+                       : StridedCopy(sizes, blocked_strides, row_major, 0, 0, bytes_of_element);
+  }
+  void run(const KernelArgs& args) override { copy_.run(args.inputs[0], args.outputs[0]); }
+
+ private:
+  StridedCopy copy_;
+};
+
 // Row-major with the axes of `md`.
 dnnl_memory_desc_t plain_like(const dnnl_memory_desc_t& md) { return plain_descriptor(Dims(md.dims, md.dims + md.ndims), md.data_type); }
 
@@ -106,6 +140,13 @@ const CpuLayouts::Entry& CpuLayouts::entry(LayoutId id) const {
 size_t CpuLayouts::bytes(LayoutId id) const { return entry(id).bytes; }
 std::string CpuLayouts::name(LayoutId id) const { return entry(id).name; }
 bool CpuLayouts::is_dense(LayoutId id) const { return id == kPlain || entry(id).dense; }
+std::optional<LayoutId> CpuLayouts::retyped(LayoutId id, DType type) {
+  if (type != DType::kFloat32 && type != DType::kBFloat16) return std::nullopt;
+  dnnl_memory_desc_t md = entry(id).md;
+  md.data_type = type == DType::kBFloat16 ? dnnl_bf16 : dnnl_f32;
+  return intern(md);
+}
+
 dnnl_memory_desc_t CpuLayouts::descriptor(LayoutId id) const { return entry(id).md; }
 
 std::optional<LayoutId> CpuLayouts::intern(const dnnl_memory_desc_t& md) {
@@ -195,6 +236,13 @@ std::unique_ptr<Kernel> prepare_reorder(LayoutTable& table, const OperandType& f
   const CpuLayouts* layouts = cpu_layouts(table);
   DL_CHECK(layouts, "reorder between layouts of another device");
   const dnnl_memory_desc_t known = layouts->descriptor(from.layout != kPlain ? from.layout : to.layout);
+  const bool one_plain = from.layout == kPlain || to.layout == kPlain;
+  if (one_plain && !is_padded(known) && !onednn_type(from.dtype)) {
+    auto kernel = std::make_unique<Move>(known, from.layout == kPlain, size_of(from.dtype));
+    kernel->input_layouts = {from.layout};
+    kernel->output_layouts = {to.layout};
+    return kernel;
+  }
   const dnnl_memory_desc_t src = from.layout != kPlain ? known : plain_like(known);
   const dnnl_memory_desc_t dst = to.layout != kPlain ? layouts->descriptor(to.layout) : plain_like(known);
   PrimitiveDesc desc = make_reorder_desc(src, dst);

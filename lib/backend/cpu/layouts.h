@@ -29,6 +29,7 @@ class CpuLayouts final : public LayoutTable {
   size_t bytes(LayoutId id) const override;
   std::string name(LayoutId id) const override;
   bool is_dense(LayoutId id) const override;
+  std::optional<LayoutId> retyped(LayoutId id, DType type) override;
 
   // The id of a descriptor in graph axis order; kPlain when it is row-major. Nullopt for what is no plain blocking.
   std::optional<LayoutId> intern(const dnnl_memory_desc_t& md);

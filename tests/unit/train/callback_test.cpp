@@ -11,7 +11,7 @@ namespace dl {
 namespace {
 
 CallbackContext context_of(bool validation = true) {
-  return {{{"loss", Direction::kDown}, {"accuracy", Direction::kUp}}, validation, true, true};
+  return {{{"loss", Direction::kDown}, {"accuracy", Direction::kUp}}, validation, "", true};
 }
 
 std::unique_ptr<Callback> callback_of(const spec::Node& node, const CallbackContext& context = context_of()) {
