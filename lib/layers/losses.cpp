@@ -121,6 +121,7 @@ Loss read_loss(const spec::Node& node, const std::string& path, spec::Problems& 
   loss.def = find_loss(named->name);
   if (!loss.def) {
     std::string hint = spec::suggestion(named->name, loss_names());
+    if (hint.empty()) hint = spec::formula_hint(named->name);
     if (hint.empty()) {
       for (const LossDef* def : kTable) hint += fmt::format(", {}", def->name);
       hint = "; known: expression" + hint;

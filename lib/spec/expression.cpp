@@ -333,4 +333,8 @@ bool equal(const Expr& a, const Expr& b) {
          std::equal(a.args.begin(), a.args.end(), b.args.begin(), b.args.end(), equal);
 }
 
+std::string formula_hint(std::string_view text) {
+  return text.find_first_of("()+*/") == std::string_view::npos ? "" : "; a formula is written as {expression: \"...\"}";
+}
+
 }  // namespace dl::spec

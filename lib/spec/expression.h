@@ -39,6 +39,8 @@ struct Expr {
 Expr parse_expression(std::string_view text, const Place& place = {});
 // The same, from a string or number in a specification; UserError for other kinds.
 Expr parse_expression(const Node& node);
+// How to write a formula, for one that stands in the place of a name; "" for what looks like a name.
+std::string formula_hint(std::string_view text);
 // Fully parenthesised text that parses back to an equal tree: "(x * sigmoid((1.702 * x)))".
 std::string to_string(const Expr& expression);
 bool equal(const Expr& a, const Expr& b);  // columns do not count

@@ -82,6 +82,7 @@ MetricSpec read_metric(const spec::Node& node, const std::string& path, spec::Pr
   if (!result.def && !accuracy) {
     const std::vector<std::string_view> names = metric_names();
     std::string hint = spec::suggestion(named->name, names);
+    if (hint.empty()) hint = spec::formula_hint(named->name);
     if (hint.empty()) {
       for (const MetricDef* def : kMetrics) hint += fmt::format("{}{}", hint.empty() ? "; known: " : ", ", def->name);
     }

@@ -151,6 +151,10 @@ output: out
             2, r"cannot set a learning rate that follows a schedule")
         self.run_dltool("train", "run.yaml", "training.callbacks=[SwapEMAWeights]").fails(2, r"SwapEMAWeights\.?: needs moving averages .* use_ema: true")
 
+    def test_a_formula_in_the_place_of_a_name_is_told_how_to_be_written(self):
+        self.run_dltool("train", "run.yaml", "training.loss=mean(square(y_true - y_pred))").fails(2, r"unknown loss .*; a formula is written as \{expression: ")
+        self.run_dltool("train", "run.yaml", "training.metrics=[mean(y_true)]").fails(2, r"unknown metric .*; a formula is written as \{expression: ")
+
     def test_multi_optimizer_names_what_is_wrong(self):
         run = lambda map, *more: self.run_dltool("train", "run.yaml", "-q", f"training.optimizer={{MultiOptimizer: {{optimizer_map: {map}}}}}", *more)
         good = "{OptimizerMap: {default_optimizer: adam, optimizer_map: {'.*/kernel': sgd}}}"
