@@ -30,8 +30,8 @@ struct EvalData {
 };
 
 struct Missed {
-  std::string metric;
-  double value = 0, minimum = 0;
+  EvalOptions::Limit limit;
+  double value = 0;
 };
 
 // The test part, else the validation part. A part with a source of its own is opened alone; one that is split off needs the rest.
@@ -83,22 +83,24 @@ std::vector<TensorType> prediction_types(const Program& program) {
   return types;
 }
 
-// Before anything is computed: every --min names something that will be measured.
-void check_minimums(const EvalOptions& options, const LogAccumulator& logs, bool anomalies) {
+// Before anything is computed: every --min and --max names something that will be measured.
+void check_limits(const EvalOptions& options, const LogAccumulator& logs, bool anomalies) {
   std::vector<std::string> names;
   if (anomalies) names.assign(std::begin(kAnomalyLogs), std::end(kAnomalyLogs));
   for (const auto& [name, value] : logs.logs()) names.push_back(name);
   const std::vector<std::string_view> known(names.begin(), names.end());
-  for (const EvalOptions::Minimum& m : options.minimums)
-    if (std::find(names.begin(), names.end(), m.metric) == names.end())
-      throw UserError(fmt::format("--min {}: the run measures no '{}'; it measures {}", m.metric, m.metric, fmt::join(known, ", ")));
+  for (const EvalOptions::Limit& l : options.limits)
+    if (std::find(names.begin(), names.end(), l.metric) == names.end())
+      throw UserError(fmt::format("{} {}: the run measures no '{}'; it measures {}", l.at_most ? "--max" : "--min", l.metric, l.metric,
+                                  fmt::join(known, ", ")));
 }
 
 std::vector<Missed> find_missed(const EvalOptions& options, const Logs& logs) {
   std::vector<Missed> missed;
-  for (const EvalOptions::Minimum& m : options.minimums) {
-    const double value = find_log(logs, m.metric).value_or(NAN);            // data without known anomalies counts none
-    if (!(value >= m.value)) missed.push_back({m.metric, value, m.value});  // NaN misses every minimum
+  for (const EvalOptions::Limit& l : options.limits) {
+    const double value = find_log(logs, l.metric).value_or(NAN);  // data without known anomalies counts none
+    const bool met = l.at_most ? value <= l.value : value >= l.value;
+    if (!met) missed.push_back({l, value});  // NaN meets none
   }
   return missed;
 }
@@ -151,7 +153,9 @@ Json result_json(const LoadedModel& loaded, const EvalData& data, const Logs& lo
                  const std::optional<AnomalyReport>& anomalies, const std::vector<Missed>& missed, double seconds) {
   const ConfusionMatrix& confusion = details.confusion;
   Json failed = Json::array(), classes = Json::array();
-  for (const Missed& m : missed) failed.push_back({{"metric", m.metric}, {"value", number_json(m.value)}, {"minimum", m.minimum}});
+  for (const Missed& m : missed)
+    failed.push_back(
+        {{"metric", m.limit.metric}, {"value", number_json(m.value)}, {m.limit.at_most ? "maximum" : "minimum", m.limit.value}});
   const std::vector<ClassScores> scores = class_scores(confusion);
   for (size_t c = 0; c < scores.size(); ++c)
     classes.push_back({{"name", confusion.class_names[c]},
@@ -185,8 +189,7 @@ ExitCode run_eval(const EvalOptions& options) {
   Evaluator evaluator(loaded.model, training.losses, training.metrics, training.precision, session, *communicator, training.weights.field);
   const Program& program = evaluator.program().program;
   const bool anomalous = loaded.run->anomalies && loaded.state.anomaly_threshold;
-  check_minimums(options, LogAccumulator(loaded.model, training.metrics, evaluator.program().targets, prediction_types(program)),
-                 anomalous);
+  check_limits(options, LogAccumulator(loaded.model, training.metrics, evaluator.program().targets, prediction_types(program)), anomalous);
   set_parameters(loaded, program, session.parameters());
   const EvalData data = open(loaded, options);
   EvaluationDetails details;
@@ -213,7 +216,9 @@ ExitCode run_eval(const EvalOptions& options) {
     write_stdout(text);
     log_info(fmt::format("{}: {} samples of {} in {}", loaded.origin, data.dataset->size(), data.name, seconds_text(seconds)));
   }
-  for (const Missed& m : missed) log_error(fmt::format("{} is {:.6g}, below the minimum {:g}", m.metric, m.value, m.minimum));
+  for (const Missed& m : missed)
+    log_error(fmt::format("{} is {:.6g}, {} {:g}", m.limit.metric, m.value, m.limit.at_most ? "above the maximum" : "below the minimum",
+                          m.limit.value));
   return missed.empty() ? ExitCode::kDone : ExitCode::kThresholdMissed;
 }
 

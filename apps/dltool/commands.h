@@ -41,11 +41,12 @@ struct EvalOptions {
   std::string model;
   std::string data;  // a run file or a data file; "" = the data of the model's own run
   std::vector<std::string> overrides;
-  struct Minimum {
+  struct Limit {
     std::string metric;
     double value = 0;
+    bool at_most = false;  // --max, else --min
   };
-  std::vector<Minimum> minimums;  // --min metric=value
+  std::vector<Limit> limits;
   std::optional<int64_t> batch_size;
 };
 

@@ -100,7 +100,7 @@ std::string command_help(const Command& command, bool with_options) {
 const std::vector<ExitStatus>& exit_statuses() {
   static const std::vector<ExitStatus> table = {
       {"0", "Done."},
-      {"1", "Done, but a threshold that was asked for was not met (eval --min)."},
+      {"1", "Done, but a threshold that was asked for was not met (eval --min, --max)."},
       {"2", "Usage or spec error; nothing was started."},
       {"3", "A data or model file is damaged, hostile or unsupported."},
       {"4", "The environment failed: disk, memory, storage, a closed output."},

@@ -13,8 +13,8 @@ Command eval_command() {
       "Computes the loss and the metrics of MODEL over the whole test data: the key data.test of the run file, else data.validation. "
       "Without --data it takes the run the checkpoint was trained with. --data names another run file, or a data file of the training "
       "data's form whose targets are in the same file. key=value changes the run file that the data comes from.",
-      "With --min the exit code is 1 when a metric is below its value. Any name of the output will do; where less is better, as with loss, "
-      "a minimum is seldom what is wanted. A metric that is NaN is below every value.",
+      "With --min the exit code is 1 when a metric is below its value, with --max when it is above. Any name of the output will do. A "
+      "metric that is NaN meets no limit.",
       "Where targets are scaled (standardize, normalize), metrics of quantities are in the units of the data; the loss is of scaled "
       "values, as in "
       "training. For windows of a series, last_value_METRIC is what the forecast that nothing changes would reach.",
@@ -23,7 +23,8 @@ Command eval_command() {
   };
   command.examples = {
       {"Loss and metrics on the test data of its own run", "dltool eval runs/digits/checkpoints/best.ckpt.h5"},
-      {"A gate for CI: exit code 1 when the model is not good enough", "dltool eval best.ckpt.h5 --min accuracy=0.97 --json"},
+      {"A gate for CI: exit code 1 when the model is not good enough",
+       "dltool eval best.ckpt.h5 --min accuracy=0.97 --max loss=0.1 --json"},
       {"On the data of another run file", "dltool eval best.ckpt.h5 --data configs/mnist-cnn.yaml"},
   };
   command.positional("MODEL", options->model, "a checkpoint or the folder of a run").with_files();
@@ -32,15 +33,19 @@ Command eval_command() {
       .option("--data", "FILE", options->data,
               "take the data of this run file, or this data file (default: of the run the model comes from)")
       .with_files();
-  command
-      .option(
-          "--min", "METRIC=VALUE",
-          [o = options](const std::string& text) {
-            auto [metric, value] = parse_assignment(text);
-            o->minimums.push_back({metric, parse_number(value)});
-          },
-          "exit with 1 when the metric is below the value; may be repeated")
-      .repeated = true;
+  const auto limit = [&](const char* name, bool at_most, const char* help) {
+    command
+        .option(
+            name, "METRIC=VALUE",
+            [o = options, at_most](const std::string& text) {
+              auto [metric, value] = parse_assignment(text);
+              o->limits.push_back({metric, parse_number(value), at_most});
+            },
+            help)
+        .repeated = true;
+  };
+  limit("--min", false, "exit with 1 when the metric is below the value; may be repeated");
+  limit("--max", true, "exit with 1 when the metric is above the value; may be repeated");
   command.option(
       "--batch", "N", 1, 1 << 24, [o = options](int64_t n) { o->batch_size = n; }, "batch size (default: the run file's)");
   command.common_options(options->common);

@@ -182,8 +182,8 @@ const Optimizer& optimizer_of(const Optimizer& optimizer, const std::string& wei
   for (const OptimizerRule& rule : optimizer.rules) {
     if (!std::regex_match(weight, std::regex(rule.pattern))) continue;
     if (found)
-      throw UserError(
-          fmt::format("MultiOptimizer: '{}' and '{}' both match the weight {}; make one of them narrower", found->pattern, rule.pattern, weight));
+      throw UserError(fmt::format("MultiOptimizer: '{}' and '{}' both match the weight {}; make one of them narrower", found->pattern,
+                                  rule.pattern, weight));
     found = &rule;
   }
   return found ? found->optimizer : optimizer;

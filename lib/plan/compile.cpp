@@ -340,7 +340,8 @@ std::vector<OperandType> widened(std::span<const OperandType> operands) {
 
 // A device without instructions for bfloat16 is quicker in float32, casts included, than with the reference kernel.
 bool is_better_widened(Backend& backend, const NodeView& node, const Selected& selected, const CompileOptions& options) {
-  if (std::string_view(selected.row->name) != "reference" || options.reference_only || std::string_view(node.op.name) == "cast") return false;
+  if (std::string_view(selected.row->name) != "reference" || options.reference_only || std::string_view(node.op.name) == "cast")
+    return false;
   const auto is_narrow = [](const OperandType& operand) { return operand.dtype == DType::kBFloat16; };
   if (std::none_of(node.inputs.begin(), node.inputs.end(), is_narrow)) return false;
   const std::vector<OperandType> inputs = widened(node.inputs), outputs = widened(node.outputs);

@@ -55,8 +55,7 @@ CallbackContext callback_context(const RunSpec& spec) {
   context.has_validation = spec.data.validation.source || spec.data.validation.split;
   const Schedule& schedule = spec.training.schedule;
   if (schedule.def && !schedule.is_constant()) context.fixed_learning_rate = "follows a schedule: give the optimizer a number";
-  if (!spec.training.optimizer.rules.empty())
-    context.fixed_learning_rate = "is one of several of a MultiOptimizer: give each a schedule";
+  if (!spec.training.optimizer.rules.empty()) context.fixed_learning_rate = "is one of several of a MultiOptimizer: give each a schedule";
   context.moving_averages = keeps_averages(spec.training.optimizer);
   return context;
 }

@@ -34,8 +34,8 @@ struct CheckpointPolicy {
 struct TrainingSpec {
   std::vector<OutputLoss> losses;  // one per model output
   Optimizer optimizer;
-  Schedule schedule;                     // of its learning rate
-  std::vector<Schedule> rule_schedules;  // of those of optimizer.rules
+  Schedule schedule;                             // of its learning rate
+  std::vector<Schedule> rule_schedules;          // of those of optimizer.rules
   std::vector<std::vector<MetricSpec>> metrics;  // per model output
   SampleWeights weights;
   spec::Node callbacks;  // validated; make_callbacks builds them, one set per rank

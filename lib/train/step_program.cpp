@@ -106,11 +106,13 @@ class Builder {
     if (result_.has_weights) weights_ = sample_weight_input(program(), variable_type());
     result_.learning_rate_input = program().inputs.size();
     std::vector<Var> rates = {declare_input("learning_rate", {variable_type(), {}})};
-    for (const OptimizerRule& rule : optimizer_.rules) rates.push_back(declare_input("learning_rate:" + rule.pattern, {variable_type(), {}}));
+    for (const OptimizerRule& rule : optimizer_.rules)
+      rates.push_back(declare_input("learning_rate:" + rule.pattern, {variable_type(), {}}));
     result_.has_share = options_.ranks > 1 && options_.microbatches == 0;
     if (result_.has_share) share_ = declare_input("share", {variable_type(), {}});
     step_ = parameter(graph_, kStepName, {DType::kInt64, {}});
-    optimizer_step_.emplace(optimizer_, program(), step_, std::move(rates), [this](const std::string& name, Var v) { add_update(name, v); });
+    optimizer_step_.emplace(optimizer_, program(), step_, std::move(rates),
+                            [this](const std::string& name, Var v) { add_update(name, v); });
   }
 
   Var part_of(Var x, int k) const {

@@ -25,12 +25,13 @@ _dltool() {
     case $previous in
     --data) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --min) COMPREPLY=(); return ;;
+    --max) COMPREPLY=(); return ;;
     --batch) COMPREPLY=(); return ;;
     --log-format) COMPREPLY=($(compgen -W 'text json' -- "$current")); return ;;
     --threads) COMPREPLY=(); return ;;
     --isa) COMPREPLY=($(compgen -W 'baseline avx2 avx512 avx512_bf16 amx' -- "$current")); return ;;
     esac
-    options='--data --min --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
+    options='--data --min --max --batch --json -q --quiet -v --verbose --log-format --threads --isa --help'
     ;;
   predict)
     case $previous in

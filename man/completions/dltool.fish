@@ -23,6 +23,7 @@ complete -c dltool -n '__fish_seen_subcommand_from train' -l threads -x -d 'comp
 complete -c dltool -n '__fish_seen_subcommand_from train' -l isa -x -a 'baseline avx2 avx512 avx512_bf16 amx' -d 'use no newer CPU instructions than these (default: all the CPU has)'
 complete -c dltool -n '__fish_seen_subcommand_from eval' -l data -r -F -d 'take the data of this run file, or this data file (default: of the run the model comes from)'
 complete -c dltool -n '__fish_seen_subcommand_from eval' -l min -x -d 'exit with 1 when the metric is below the value; may be repeated'
+complete -c dltool -n '__fish_seen_subcommand_from eval' -l max -x -d 'exit with 1 when the metric is above the value; may be repeated'
 complete -c dltool -n '__fish_seen_subcommand_from eval' -l batch -x -d 'batch size (default: the run file'\''s)'
 complete -c dltool -n '__fish_seen_subcommand_from eval' -l json -d 'write the result to stdout as one JSON object, and errors to stderr as JSON'
 complete -c dltool -n '__fish_seen_subcommand_from eval' -s q -l quiet -d 'no progress, only warnings; twice: only errors'

@@ -67,7 +67,7 @@ class Figures(CliTest):
         self.assertLess(result.json()["metrics"]["accuracy"], 0.5)
 
 
-class Minimums(CliTest):
+class Limits(CliTest):
     def test_met_and_missed(self):
         model = trained.digits() / "run"
         self.run_dltool("eval", model, "--min", "accuracy=0.5", "--min", "loss=0").succeeds()
@@ -75,6 +75,10 @@ class Minimums(CliTest):
         missed = result.json()["missed"]
         self.assertEqual([(m["metric"], m["minimum"]) for m in missed], [("accuracy", 0.9999)])
         result.complains(r"accuracy is 0\.9\d+, below the minimum 0\.9999")
+        self.run_dltool("eval", model, "--max", "loss=9").succeeds()
+        result = self.run_dltool("eval", model, "--max", "loss=1e-6", "--min", "accuracy=0.5", "--json").exits(1)
+        self.assertEqual([(m["metric"], m["maximum"]) for m in result.json()["missed"]], [("loss", 1e-6)])
+        result.complains(r"loss is \d\.\d+(e-\d+)?, above the maximum 1e-06")
 
     def test_unknown_metric(self):
         self.run_dltool("eval", trained.digits() / "run", "--min", "f1=0.5").fails(2, r"no 'f1'; it measures loss, accuracy")
