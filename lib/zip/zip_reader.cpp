@@ -99,7 +99,7 @@ void ZipReader::list_members() {
   constexpr std::string_view kEndRecord = "PK\x05\x06";
   std::string head(kEndRecord.size(), '\0');
   head.resize(read_input(nullptr, &state_->input, head.data(), head.size()));
-  if (head == kEndRecord && state_->input.size >= kEndRecordBytes) return;
+  if (head == kEndRecord && state_->input.size == kEndRecordBytes) return;
   zlib_filefunc64_def functions{open_input, read_input, refuse_write, tell_input, seek_input, close_input, error_of_input, &state_->input};
   state_->zip = unzOpen2_64(name_.c_str(), &functions);
   const auto damaged = [&] { throw FileError(name_ + ": is no zip file, or it is damaged or cut short"); };
