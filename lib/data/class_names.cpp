@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "data/file.h"
 #include "data/number.h"
@@ -26,6 +27,14 @@ std::optional<int32_t> ClassNames::number(std::string_view text) {
   const auto number = static_cast<int32_t>(names_.size());
   names_.emplace_back(text);
   numbers_.emplace(text, number);
+  return number;
+}
+
+std::optional<int32_t> ClassNames::by_number(std::string_view text) const {
+  int32_t number = -1;
+  const auto [rest, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = problem == std::errc() && rest == text.data() + text.size();
+  if (!fixed_ || !whole || number < 0 || static_cast<size_t>(number) >= names_.size()) return {};
   return number;
 }
 

@@ -24,6 +24,8 @@ class ClassNames {
   // nullopt where the classes are fixed and `text` is none of them, or too many were learned; explain() then says so.
   std::optional<int32_t> number(std::string_view text);
   std::string explain(std::string_view text) const;
+  // Of a text that is a number of one of the classes fixed beforehand, not its name.
+  std::optional<int32_t> by_number(std::string_view text) const;
 
   // Learned classes in their final order, by number if all are numbers, else by bytes: entry i is the final number of class i.
   std::vector<int32_t> sort();

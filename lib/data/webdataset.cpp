@@ -404,7 +404,8 @@ class Scanner {
         fmt::format("member .{}{}", fmt::join(spec.suffixes, "|"), spec.key.empty() ? "" : fmt::format(": key '{}'", printable(spec.key)));
     if (column.classes) {
       if (text.empty()) fail(member + " is empty; expected a class");
-      const auto label = column.classes->number(text);
+      auto label = column.classes->number(text);
+      if (!label && spec.suffixes[0] == "cls") label = column.classes->by_number(text);  // what WebDataset puts there
       if (!label) fail(fmt::format("{}: {}", member, column.classes->explain(text)));
       column.labels.push_back(*label);
       return;

@@ -127,6 +127,18 @@ TEST_CASE("webdataset: fields by suffix: arrays, texts, classes by name") {
             "t.tar: sample 'q': member .kind.txt: 'ape' is not a known class"));
 }
 
+TEST_CASE("webdataset: names for the numbers of .cls") {
+  const TestFolder folder;
+  const std::string array = npy_bytes(Tensor::scalar<float>(1));
+  folder.write("t.tar", tar_of({{"p.npy", array}, {"p.cls", "1"}, {"q.npy", array}, {"q.cls", "0"}, {"r.npy", array}, {"r.cls", "bee"}}));
+  const auto labels = [&](const char* classes) {
+    return numbers(gather_all(*open_source(std::string("{path: t.tar, classes: ") + classes + "}", folder.path).dataset)[1]);
+  };
+  CHECK(labels("[ape, bee]") == std::vector<double>{1, 0, 1});
+  CHECK(labels("[\"1\", bee, \"0\"]") == std::vector<double>{0, 2, 1});  // names come first
+  CHECK(has(error_of([&] { labels("[ape, cat]"); }), "sample 'r': member .cls: 'bee' is not a known class; known: ape, cat"));
+}
+
 TEST_CASE("webdataset: values of a JSON object") {
   const TestFolder folder;
   const auto write = [&](const std::string& first, const std::string& second) {
