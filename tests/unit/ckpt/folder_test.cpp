@@ -197,7 +197,9 @@ TEST_CASE("kill -9 at any moment leaves a good checkpoint") {
     CHECK(warnings.empty());
     CHECK(step_in(latest->second) >= first);
     folder.prepare();
-    CHECK(folder.list().size() <= 3);  // one more than kept, when the kill came before the deletion
+    // More than are kept may be there, when kills came before the deletions; the next save deletes them.
+    folder.save(step_in(latest->second) + 1, numbered(step_in(latest->second) + 1, 50'000));
+    CHECK(folder.list().size() == 2);
   }
   CHECK(step_in(folder.load_latest(nullptr)->second) > 1);
 }
