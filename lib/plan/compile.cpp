@@ -326,10 +326,6 @@ class Compiler {
   int tickets_ = 0;
 };
 
-}  // namespace
-
-namespace {
-
 // With the floats of 16 bits in 32.
 std::vector<OperandType> widened(std::span<const OperandType> operands) {
   std::vector<OperandType> wide(operands.begin(), operands.end());

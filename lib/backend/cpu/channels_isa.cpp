@@ -12,15 +12,10 @@ constexpr int64_t kRun = 32;  // lines summed in float32 before they are added i
 
 DL_INLINE float widen(float x) { return x; }
 DL_INLINE float widen(uint16_t x) { return __builtin_bit_cast(float, uint32_t{x} << 16); }
-template <class T>
-DL_INLINE T narrow(float x) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return x;
-  } else {
-    const uint32_t bits = __builtin_bit_cast(uint32_t, x);
-    const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
-    return static_cast<T>(x != x ? quiet : rounded);
-  }
+DL_INLINE uint16_t narrow(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+  return static_cast<uint16_t>(x != x ? quiet : rounded);
 }
 
 // `n` values as one vector register (or one value), since the compiler does not make vectors of short loops with selects.
@@ -63,7 +58,7 @@ DL_INLINE void store(float* p, typename Lanes<n>::F x) {
 template <int64_t n>
 DL_INLINE void store(uint16_t* p, typename Lanes<n>::F x) {
   if constexpr (n == 1) {
-    *p = narrow<uint16_t>(x);
+    *p = narrow(x);
   } else {
     using U = typename Lanes<n>::U;  // as narrow(), in one register
     const U bits = reinterpret_cast<U>(x), rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
