@@ -154,6 +154,10 @@ std::string resolve_path(const std::string& base_dir, const std::string& path) {
   return base_dir.ends_with('/') ? base_dir + path : base_dir + "/" + path;
 }
 
+CloseFd::~CloseFd() {
+  if (fd_ > STDERR_FILENO) ::close(fd_);
+}
+
 int open_regular(const std::string& path) {
   if (const size_t colon = path.find("://"); colon != std::string::npos)
     throw UserError(

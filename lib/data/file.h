@@ -46,6 +46,18 @@ std::vector<std::byte> read_file(const std::string& path, int64_t max_bytes, Inf
 // An open descriptor of a regular file, checked as open_bytes does; the caller closes it.
 int open_regular(const std::string& path);
 
+// Closes such a descriptor, but none of the standard streams.
+class CloseFd {
+ public:
+  explicit CloseFd(int fd) : fd_(fd) {}
+  ~CloseFd();
+  CloseFd(const CloseFd&) = delete;
+  CloseFd& operator=(const CloseFd&) = delete;
+
+ private:
+  int fd_;
+};
+
 // A result file: replaced whole by commit() (base/atomic_file.h), or "-" for standard output.
 class OutputFile {
  public:

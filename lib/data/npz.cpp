@@ -1,11 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
 #include <limits>
-#include <memory>
 #include <set>
 
 #include "base/error.h"
@@ -65,7 +63,7 @@ NamedRows read_bytes(std::span<const std::byte> bytes, const std::string& name, 
 NamedRows read_path(const std::string& path, const std::vector<std::string>& only, int64_t memory_bytes) {
   if (path == "-") return read_bytes(read_file(path, int64_t{1} << 40), "standard input", only, memory_bytes);
   const int fd = open_regular(path);
-  const std::unique_ptr<const int, void (*)(const int*)> close_it(&fd, [](const int* open) { ::close(*open); });
+  const CloseFd close(fd);
   ZipReader zip(fd, printable(path));
   return read_members(zip, printable(path), only, memory_bytes);
 }

@@ -27,19 +27,6 @@ struct FreeArchive {
   void operator()(struct archive* a) const { archive_read_free(a); }
 };
 
-class CloseFd {
- public:
-  explicit CloseFd(int fd) : fd_(fd) {}
-  ~CloseFd() {
-    if (fd_ > STDERR_FILENO) ::close(fd_);
-  }
-  CloseFd(const CloseFd&) = delete;
-  CloseFd& operator=(const CloseFd&) = delete;
-
- private:
-  int fd_;
-};
-
 class TarScan {
  public:
   TarScan(const std::string& path, Spill& spill)
