@@ -132,16 +132,15 @@ void ZipWriter::add_text(const std::string& name, std::string_view text) {
 }
 
 void ZipWriter::add_file(const std::string& name, const std::function<uint64_t(int fd, uint64_t offset)>& write) {
-  const uint64_t begin = end_ + ZipDirectory::header_bytes(name);
+  const uint64_t header = directory_.size(), begin = header + ZipDirectory::header_bytes(name);
   const uint64_t bytes = write(file_.fd(), begin);
   uint32_t checksum = 0;
   file_.read_back(begin, begin + bytes, [&](std::string_view block) { checksum = zip_checksum(block, checksum); });
-  file_.write(end_, directory_.add(name, bytes, checksum));
-  end_ = begin + bytes;
+  file_.write(header, directory_.add(name, bytes, checksum));
 }
 
 void ZipWriter::finish() {
-  file_.write(end_, directory_.end());
+  file_.write(directory_.size(), directory_.end());
   file_.commit();
 }
 

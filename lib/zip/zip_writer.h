@@ -20,7 +20,8 @@ class ZipDirectory {
   // What stands before a member's bytes; its length depends on the name only.
   std::string add(const std::string& name, uint64_t bytes, uint32_t checksum);
   static uint64_t header_bytes(const std::string& name);
-  std::string end() const;  // behind the last member
+  std::string end() const;                 // behind the last member
+  uint64_t size() const { return size_; }  // of all that was added
 
  private:
   struct Member {
@@ -29,7 +30,7 @@ class ZipDirectory {
     uint32_t checksum;
   };
   std::vector<Member> members_;
-  uint64_t size_ = 0;  // of all that stands before the directory
+  uint64_t size_ = 0;
 };
 
 // An archive in a file, which appears under its name with finish(). Errors: EnvError "PATH: cannot write: ...".
@@ -45,7 +46,6 @@ class ZipWriter {
  private:
   WorkingFile file_;
   ZipDirectory directory_;
-  uint64_t end_ = 0;
 };
 
 }  // namespace dl
